@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Frames that travel together: one batch comes from one port; egress is a list per port. */
+#pragma once
+
+#include <stdint.h>
+
+#include "core/frame.h"
+
+#define BATCH_MAX  64
+#define PORTS_MAX  1024 /* port numbers of a bridge are 1 to 1023, as in Linux; 0 is no port */
+/* A port's list holds a whole batch and what the bridge itself sends (BPDUs) in the same round. */
+#define EGRESS_MAX (BATCH_MAX + 16)
+
+struct batch {
+	uint32_t n;	 /* frames in use */
+	uint64_t now_ns; /* monotonic time of reception, set by the worker */
+	struct frame frames[BATCH_MAX];
+};
+
+/* Frames for one port, in order. Each entry owns one reference of the frame's buffer. */
+struct egress_list {
+	uint32_t n;
+	struct frame *frames[EGRESS_MAX];
+};
+
+/*
+ * What bridge_forward() produced. Only lists of ports named in used[0..n_used-1] hold frames; the
+ * caller sets n of those to 0 when it has transmitted them (egress_reset). Frame descriptors stay
+ * valid until the batch they came in is reused.
+ */
+struct egress {
+	uint32_t n_used;
+	uint16_t used[PORTS_MAX];
+	struct egress_list lists[PORTS_MAX]; /* by port number; allocate once, not on the stack */
+};
+
+static inline void egress_add(struct egress *e, uint16_t port, struct frame *f)
+{
+	struct egress_list *l = &e->lists[port];
+
+	if (l->n == 0)
+		e->used[e->n_used++] = port;
+	l->frames[l->n++] = f;
+}
+
+static inline void egress_reset(struct egress *e)
+{
+	for (uint32_t i = 0; i < e->n_used; i++)
+		e->lists[e->used[i]].n = 0;
+	e->n_used = 0;
+}
+
+/* How the engine handles buffers without knowing where they live. Owner: the worker. */
+struct buf_ops {
+	void *ctx;
+	/* n further references to a buffer that has at least one. */
+	void (*ref)(void *ctx, uint32_t buf, uint32_t n);
+	/* Gives one reference of each of n buffers back. */
+	void (*put)(void *ctx, const uint32_t *bufs, uint32_t n);
+	/* References that a buffer has. */
+	uint32_t (*refs)(void *ctx, uint32_t buf);
+	/*
+	 * A buffer of at least size bytes with 64 bytes of headroom in front of *ret_data; one
+	 * reference. Returns the handle, or 0 when there is none (handle 0 is never given out).
+	 */
+	uint32_t (*get)(void *ctx, uint32_t size, uint8_t **ret_data);
+};

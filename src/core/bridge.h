@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The bridge: ports, FDB, settings, and the two passes over a batch. No I/O, no clock, no threads:
+ * frames come in as a batch of one port, leave as lists per port, time is a parameter. One owner,
+ * the worker that runs the bridge; all functions are called from it (tests call them from main).
+ *
+ * Life of a frame: docs/frame.md.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/batch.h"
+#include "core/bport.h"
+#include "core/fdb.h"
+
+/* Positive outcomes. */
+enum bridge_error {
+	BRIDGE_E_FULL = 1, /* no port number left */
+};
+
+enum bridge_event_kind {
+	BRIDGE_FDB_NEW,
+	BRIDGE_FDB_MOVED,   /* old_port is set */
+	BRIDGE_FDB_GONE,    /* aged out or taken out */
+	BRIDGE_FDB_FULL,    /* an address was not learned: table or port limit */
+	BRIDGE_OWN_SOURCE,  /* a frame came in with one of our own addresses as its source */
+	BRIDGE_MAC_CHANGED, /* the bridge's own address follows its ports */
+	BRIDGE_MTU_CHANGED, /* the bridge's MTU follows its ports */
+	BRIDGE_EVENT_N
+};
+
+struct bridge_event {
+	enum bridge_event_kind kind;
+	uint64_t mac;
+	uint16_t vid, port, old_port;
+	uint32_t mtu;
+};
+
+/* How the engine tells its owner. Called from inside engine functions, in the worker. */
+struct bridge_ops {
+	void *ctx;
+	void (*event)(void *ctx, const struct bridge_event *e); /* may be NULL */
+};
+
+struct bridge_config {
+	char name[BPORT_NAME_SIZE];
+	uint32_t fdb_capacity;	/* entries; 0 = 65,536 */
+	uint8_t hash_key[16];	/* random */
+	uint64_t mac;		/* until the first port joins; random and locally administered */
+};
+
+/* Settings of a bridge that commands read and change, Linux names. */
+struct bridge_settings {
+	uint32_t ageing_time_s;	  /* 300 */
+	uint32_t fdb_max_learned; /* 0 = capacity */
+	uint16_t group_fwd_mask;  /* never bits 0, 1, 2 */
+	bool no_linklocal_learn;
+	bool monitor;		  /* FreeBSD's flag: count and capture, forward nothing */
+	bool mac_set;		  /* address was set by a user and no longer follows the ports */
+	bool mtu_set;		  /* same for the MTU */
+	bool promisc;		  /* copy forwarded frames up to the host's port, once each */
+};
+
+struct bridge;
+
+struct bridge *bridge_new(const struct bridge_config *cfg, const struct bridge_ops *ops,
+			  const struct buf_ops *bufs);
+struct bridge *bridge_free(struct bridge *br);
+
+const char *bridge_name(const struct bridge *br);
+uint64_t bridge_mac(const struct bridge *br);
+uint32_t bridge_mtu(const struct bridge *br);
+/* Sets the address or the MTU for good; 0 lets it follow the ports again. */
+void bridge_set_mac(struct bridge *br, uint64_t mac);
+void bridge_set_mtu(struct bridge *br, uint32_t mtu);
+const struct bridge_settings *bridge_settings(const struct bridge *br);
+/* Applies all settings. group_fwd_mask bits 0 to 2 are cleared. */
+void bridge_set(struct bridge *br, const struct bridge_settings *s);
+struct fdb *bridge_fdb(struct bridge *br);
+
+/* What a port is when it joins. */
+struct bport_config {
+	char name[BPORT_NAME_SIZE];
+	uint64_t mac;
+	uint32_t mtu;
+	bool host;	/* the bridge's own interface; at most one */
+	bool link_up;
+	void *owner;
+};
+
+/*
+ * Adds a port with the lowest free number and default flags; its address becomes a local FDB entry,
+ * bridge address and MTU follow (lowest port address, smallest MTU, unless set). 0, -ENOMEM or
+ * BRIDGE_E_FULL. The host's port does not count for address and MTU.
+ */
+int bridge_port_add(struct bridge *br, const struct bport_config *cfg, struct bport **ret);
+/* Takes the port and all its FDB entries out; the struct is freed. */
+void bridge_port_del(struct bridge *br, struct bport *port);
+/* Port by number, NULL if there is none. */
+struct bport *bridge_port(const struct bridge *br, uint16_t no);
+/* The port after `after` (NULL: the first) in ascending order of numbers, NULL at the end. */
+struct bport *bridge_port_next(const struct bridge *br, const struct bport *after);
+/* The device changed: address, MTU and link as they are now. Down flushes its learned entries. */
+void bridge_port_link(struct bridge *br, struct bport *port, uint64_t mac, uint32_t mtu, bool up);
+/* Changes flags: those in mask take the value in flags. */
+void bridge_port_set_flags(struct bridge *br, struct bport *port, uint8_t mask, uint8_t flags);
+/* Spanning tree state; leaving FORWARDING or LEARNING flushes what was learned on the port. */
+void bridge_port_set_state(struct bridge *br, struct bport *port, enum bport_state state);
+void bridge_port_set_fdb_limit(struct bridge *br, struct bport *port, uint32_t max_learned);
+
+/*
+ * Pass 1. Decides each frame of a batch that came in on `in`: counts, checks, learns, looks up.
+ * Dropped frames are counted and their buffers put back; the others carry a verdict.
+ */
+void bridge_input(struct bridge *br, struct bport *in, struct batch *b);
+/*
+ * Pass 2. Sorts the batch into lists per egress port, taking references for floods. Frames that no
+ * port takes are dropped with a reason. The caller transmits, counts what a driver refused with
+ * bridge_tx_done(), and resets `out`.
+ */
+void bridge_forward(struct bridge *br, struct batch *b, struct egress *out);
+/* After tx: n frames and bytes went out on the port. */
+void bridge_tx_done(struct bport *port, uint32_t n, uint64_t bytes);
+/* Counts a drop at a port: for drivers and the worker. */
+static inline void bport_drop(struct bport *port, enum drop_reason r, uint32_t n)
+{
+	port->counters.drops.n[r] += n;
+}
+
+/* Timers: sweeps a share of the FDB. Call at least once a second. Returns when to call again. */
+uint64_t bridge_tick(struct bridge *br, uint64_t now_ns);

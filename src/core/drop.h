@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Why a frame was dropped. Every drop anywhere in the daemon has exactly one of these reasons; it
+ * is counted at the port where the frame came in (or, for tx reasons, where it would have gone
+ * out). tests/style/drops.py wants each name to occur in a test.
+ *
+ * X(enum suffix, name that users see, sentence)
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+#define DROP_LIST(X)                                                                               \
+	X(RUNT, "runt", "shorter than an Ethernet header")                                         \
+	X(INVALID_SOURCE, "invalid-source", "the source address is zero or a group address")       \
+	X(PORT_DISABLED, "port-disabled", "the ingress port is administratively disabled")         \
+	X(INGRESS_STATE, "ingress-state", "the ingress port is blocking or listening")             \
+	X(LEARNING_STATE, "learning-state", "the ingress port is learning, not yet forwarding")    \
+	X(MONITOR, "monitor", "the bridge is in monitor mode and forwards nothing")                \
+	X(PAUSE, "pause", "pause frames never pass a bridge (IEEE 802.3 annex 31B)")               \
+	X(RESERVED, "reserved", "reserved group address that group_fwd_mask does not let pass")    \
+	X(SAME_PORT, "same-port", "the destination is behind the port the frame came from")        \
+	X(ISOLATED, "isolated", "both ingress and egress port are isolated")                       \
+	X(EGRESS_STATE, "egress-state", "the egress port is not forwarding")                       \
+	X(NO_EGRESS, "no-egress", "no port is eligible to send it")                                \
+	X(EGRESS_MTU, "egress-mtu", "longer than the egress port's MTU allows")                    \
+	X(HOST_DOWN, "host-down", "for the host, but the bridge's interface is down")              \
+	X(TX_FULL, "tx-full", "the egress port's queue is full")                                   \
+	X(TX_DOWN, "tx-down", "the egress device is down or gone")                                 \
+	X(TX_REFUSED, "tx-refused", "the kernel refused the frame")                                \
+	X(NO_BUFFER, "no-buffer", "no free buffer")                                                \
+	X(OVERSIZE, "oversize", "longer than any buffer that the egress port can send from")       \
+	X(RX_TRUNCATED, "rx-truncated", "the kernel delivered only a part of the frame")           \
+	X(RX_RING_FULL, "rx-ring-full", "the kernel had no room to hand the frame over")           \
+	X(CSUM_RANGE, "csum-range", "its checksum field lies outside the frame")                   \
+	X(GSO_KIND, "gso-kind", "a GSO frame whose kind cannot be expressed or segmented")         \
+	X(GSO_MALFORMED, "gso-malformed", "a GSO frame whose headers contradict its GSO type")
+
+enum drop_reason {
+#define X(id, name, text) DROP_##id,
+	DROP_LIST(X)
+#undef X
+	DROP_N
+};
+
+/* Counters of one port. One writer (its worker), read by the same thread. */
+struct drop_counters {
+	uint64_t n[DROP_N];
+};
+
+/* "same-port" */
+const char *drop_name(enum drop_reason r);
+/* "the destination is behind the port the frame came from" */
+const char *drop_text(enum drop_reason r);

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * One Ethernet frame on its way through the engine. The bytes lie in a buffer that `buf` names
+ * (mem/bufpool.h); drivers receive into buffers and transmit from them, the engine moves this
+ * 64-byte descriptor and never the bytes.
+ *
+ * Offload state means what struct virtio_net_hdr means (virtio 1.2, 5.1.6), in host byte order:
+ * a frame may arrive with its L4 checksum unfinished and as a GSO frame longer than the MTU.
+ * VLAN tags are always inside the frame's bytes; a driver that gets one beside the frame puts it
+ * back before rx() returns and adjusts csum_start and hdr_len.
+ *
+ * A frame may be on the lists of several ports at once (flooding): after bridge_input() everything
+ * but the owner's own fields is read-only, and who wants to change bytes first checks that the
+ * buffer has one reference, else copies (struct buf_ops).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+#define FRAME_HEADER_SIZE 14u	 /* destination, source, EtherType */
+#define FRAME_SIZE_MAX	  65549u /* 65,535 bytes behind an Ethernet header; two tags fit in a GSO buffer */
+
+enum frame_gso {
+	FRAME_GSO_NONE,
+	FRAME_GSO_TCPV4,
+	FRAME_GSO_TCPV6,
+	FRAME_GSO_UDP_L4, /* UDP segmentation (USO); not UFO, which the kernel no longer makes */
+	FRAME_GSO_N
+};
+
+enum frame_flags {
+	FRAME_CSUM_PARTIAL = 1 << 0, /* L4 checksum field holds the pseudo-header sum only */
+	FRAME_CSUM_VALID = 1 << 1,   /* the sender's kernel vouches for the checksum */
+	FRAME_GSO_ECN = 1 << 2,	     /* CWR is set in the first segment only (RFC 3168, TSO rule) */
+	FRAME_LOCAL = 1 << 3,	     /* sent by the host through the bridge's own interface */
+};
+
+struct frame {
+	uint8_t *data; /* first byte of the destination address */
+	uint64_t dst;  /* set by frame_parse() */
+	uint64_t src;  /* set by frame_parse() */
+	uint32_t len;  /* bytes from data, without FCS */
+	uint32_t buf;  /* buffer handle, see mem/bufpool.h */
+
+	uint16_t gso_size;    /* payload bytes per segment, 0 = not GSO */
+	uint16_t csum_start;  /* from data; valid with FRAME_CSUM_PARTIAL */
+	uint16_t csum_offset; /* from csum_start */
+	uint16_t hdr_len;     /* all headers, from data; a hint, checked before use */
+	uint8_t gso;	      /* enum frame_gso */
+	uint8_t flags;	      /* enum frame_flags */
+
+	uint8_t n_tags;	    /* VLAN tags in front of the EtherType, at most 2 are looked through */
+	uint8_t verdict;    /* enum frame_verdict; owner: core/forward.c */
+	uint16_t ethertype; /* behind the tags; below 1536: 802.3 length */
+	uint16_t vid;	    /* VLAN id for FDB look-ups; 0 while VLAN filtering is off */
+	uint16_t in_port;   /* number of the ingress port */
+	uint16_t out_port;  /* number of the egress port when the verdict is one port */
+	uint32_t dst_hash;  /* of {dst, vid} and {src, vid} for the FDB; between the engine's loops */
+	uint32_t src_hash;
+	uint32_t origin;    /* record of a frame that a netmap program gave back; 0 = none */
+};
+_Static_assert(sizeof(struct frame) == 64, "one cache line");
+
+enum frame_verdict {
+	FRAME_DROP,  /* already counted and its buffer put back */
+	FRAME_UNICAST, /* to out_port */
+	FRAME_FLOOD, /* to all eligible ports; to the host as well if it is a group address */
+	FRAME_HOST,  /* to the host's port only */
+	FRAME_VERDICT_N
+};
+
+/*
+ * Reads addresses, tags and EtherType from f->data and fills dst, src, n_tags and ethertype.
+ * False when there are fewer than FRAME_HEADER_SIZE bytes. Never reads past f->len.
+ */
+bool frame_parse(struct frame *f);
