@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * BPF programs on devices: attach so that they go when the daemon goes (links), and leave other
+ * people's programs alone. Loading is done by the skeletons that src/bpf/meson.build generates
+ * ("bpf/redirect.skel.h"); their objects give the program descriptors that these functions take.
+ *
+ * tc programs: tcx, first in the chain, by BPF_LINK_CREATE (kernel 6.6; libbpf 1.1 has no call for
+ * it); on older kernels clsact filters, which stay when the daemon is killed: who attaches notes
+ * the device and calls sys_bpf_tc_clean() at the next start. XDP: always a link.
+ *
+ * Threads: the main thread. *ret_why is static text and set on every failure.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum sys_bpf_how { SYS_BPF_NONE, SYS_BPF_TCX, SYS_BPF_CLSACT, SYS_BPF_XDP };
+
+/* One program on one device. All zero is "not attached". Embedded by whoever attaches. */
+struct sys_bpf_attachment {
+	enum sys_bpf_how how;
+	int link_fd;	    /* TCX, XDP */
+	uint32_t ifindex;
+	bool egress;	    /* tc direction */
+	bool made_clsact;   /* we created the device's clsact qdisc */
+};
+
+/* Sends libbpf's own messages to our log at level debug. Call once before loading anything. */
+void sys_bpf_init(void);
+
+/* Attaches in front of all others. 0 or -errno; nothing is left behind on failure. */
+int sys_bpf_attach_tc(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex, bool egress,
+		      const char **ret_why);
+/*
+ * Attaches by bpf_link. flags: XDP_FLAGS_DRV_MODE or XDP_FLAGS_SKB_MODE (linux/if_link.h).
+ * -EBUSY: somebody else's program is there; it stays.
+ */
+int sys_bpf_attach_xdp(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex, uint32_t flags,
+		       const char **ret_why);
+/* Undoes either; harmless when nothing is attached or the device is gone. */
+void sys_bpf_detach(struct sys_bpf_attachment *a);
+
+/*
+ * Removes what sys_bpf_attach_tc() of a killed daemon left on a device: clsact filters whose
+ * program is called prog_name, and the qdisc when made_clsact and no other filter uses it.
+ */
+void sys_bpf_tc_clean(uint32_t ifindex, bool egress, const char *prog_name, bool made_clsact);
+
+/* Id of the XDP program on the device in any mode, 0 = none. -errno if the kernel does not say. */
+int sys_bpf_xdp_query(uint32_t ifindex, uint32_t *ret_prog_id);
