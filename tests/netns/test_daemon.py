@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The daemon as a process: rights, restarts, several side by side, bad input."""
+
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import stat
+import subprocess
+import time
+
+import pytest
+
+from lab import DEADLINE, VIADUCT, VIADUCTD, Daemon, sh, wait_for
+
+
+def talk(d, data, timeout=None, until_close=False):
+    """Sends bytes to the control socket; returns the parsed lines that come back."""
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(timeout or DEADLINE)
+    s.connect(str(d.run_dir / "control.sock"))
+    buf = b""
+    try:
+        while b"\n" not in buf:
+            buf += s.recv(65536)  # the greeting
+        buf = buf.split(b"\n", 1)[1]
+        s.sendall(data)
+        if until_close:
+            s.shutdown(socket.SHUT_WR)
+        while until_close or b"\n" not in buf:
+            chunk = s.recv(65536)
+            if not chunk:
+                break
+            buf += chunk
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    finally:
+        s.close()
+    return [json.loads(l) for l in buf.splitlines() if l]
+
+
+def test_two_daemons_side_by_side(lab):
+    d1 = lab.daemon()
+    other = lab.space("sw2")
+    d2 = lab.daemon(ns=other)
+    d1.cli("addbr", "br0")
+    d2.cli("addbr", "br0")
+    assert d1.pid != d2.pid
+    d1.cli("delbr", "br0")
+    assert [b["ifname"] for b in d2.status()["bridges"]] == ["br0"]
+
+
+def test_second_daemon_in_the_same_place_is_refused(lab):
+    d = lab.daemon()
+    p = subprocess.run(d.ns.argv(VIADUCTD, "--run-dir", d.run_dir), capture_output=True, text=True, timeout=10)
+    assert p.returncode == 1
+    assert str(d.pid) in p.stderr and "already" in p.stderr and str(d.run_dir) in p.stderr
+    assert d.status()["pid"] == d.pid
+
+
+def test_stale_socket_of_a_killed_daemon_is_no_obstacle(lab):
+    d = lab.daemon()
+    d.kill()
+    assert "no daemon" in d.fails("addif", "br0", "x", code=3)
+    d.start()
+
+
+def test_users_without_rights(lab):
+    d = lab.daemon()
+    os.chmod(lab.dir, 0o755)
+    mode = (d.run_dir / "control.sock").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o660
+    script = (f"import socket,sys; s=socket.socket(socket.AF_UNIX); "
+              f"s.connect('{d.run_dir}/control.sock'); print(s.recv(100))")
+    p = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3",
+                        "-c", script], capture_output=True, text=True)
+    assert p.returncode != 0 and "PermissionError" in p.stderr
+
+
+def test_group_may_look_and_not_touch(lab):
+    import grp
+    group = grp.getgrgid(65534).gr_name
+    d = lab.daemon("--group", group)
+    os.chmod(lab.dir, 0o755)
+    base = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", VIADUCT, "--run-dir", d.run_dir]
+    look = subprocess.run(d.ns.argv(*base, "-j", "status"), capture_output=True, text=True)
+    assert look.returncode == 0, look.stderr
+    touch = subprocess.run(d.ns.argv(*base, "-j", "addbr", "br0"), capture_output=True, text=True)
+    assert touch.returncode == 1
+    assert json.loads(touch.stdout or touch.stderr)["error"]["code"] == 103
+    assert d.status()["bridges"] == []
+
+
+def test_missing_capability_is_named(lab):
+    ns = lab.space("nocap")
+    p = subprocess.run(ns.argv("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", VIADUCTD,
+                               "--run-dir", lab.dir / "nocap"), capture_output=True, text=True, timeout=10)
+    assert p.returncode == 1
+    assert "CAP_NET_RAW" in p.stderr, p.stderr
+
+
+BAD = [
+    # command, words that the sentence must have, exit code
+    (["addbr", "a-name-that-is-far-too-long"], ["a-name-that-is-far-too-long"], 1),
+    (["addbr", "a/b"], ["a/b"], 1),
+    (["addbr", ""], [], 1),
+    (["addbr", "p1"], ["p1"], 1),
+    (["addbr", "br0"], ["br0", "exists"], 1),
+    (["delbr", "br9"], ["br9"], 1),
+    (["delbr", "kbr"], ["kbr"], 1),
+    (["addif", "br0", "nosuch"], ["nosuch"], 1),
+    (["addif", "br0", "lo"], ["lo", "loopback"], 1),
+    (["addif", "br0", "br0"], ["br0"], 1),
+    (["addif", "br0", "kbr"], ["kbr"], 1),
+    (["addif", "br0", "p1"], ["p1", "already"], 1),
+    (["addif", "br0", "kp"], ["kp", "kbr"], 1),
+    (["addif", "br9", "p2"], ["br9"], 1),
+    (["addif", "br0", "p2", "driver", "warp"], ["warp"], None),
+    (["delif", "br0", "p2"], ["p2"], 1),
+    (["fdb", "add", "zz:00", "dev", "p1"], ["zz:00"], None),
+    (["fdb", "add", "01:00:5e:00:00:01", "dev", "p1"], ["01:00:5e:00:00:01"], 1),
+    (["fdb", "add", "00:00:00:00:00:00", "dev", "p1"], ["00:00:00:00:00:00"], 1),
+    (["fdb", "del", "02:00:00:00:00:77", "dev", "p1"], ["02:00:00:00:00:77"], 1),
+    (["setageing", "br0", "-5"], ["-5"], None),
+    (["setageing", "br0", "soon"], ["soon"], None),
+    (["link", "set", "p1", "hairpin", "maybe"], ["maybe"], None),
+    (["hairpin", "br0", "p2", "on"], ["p2"], 1),
+    (["stp", "br0", "on"], ["not yet"], 1),
+    (["addbrr", "br1"], ["addbrr", "addbr"], 2),
+]
+
+
+def test_bad_input_gets_one_sentence_and_changes_nothing(lab):
+    d = lab.daemon()
+    lab.add_hosts(2)
+    d.ns.ip("link", "add", "kbr", "type", "bridge")
+    d.ns.ip("link", "add", "kp", "type", "veth", "peer", "name", "kp2")
+    d.ns.ip("link", "set", "kp", "master", "kbr")
+    d.cli("addbr", "br0")
+    d.cli("addif", "br0", "p1")
+
+    def state():
+        rows = d.json("-d", "link", "show")
+        return json.dumps(rows, sort_keys=True), sorted(d.fdb()), sorted(d.ns.links())
+
+    before = state()
+    for argv, words, code in BAD:
+        p = d.cli(*argv, check=False)
+        assert p.returncode == code if code else p.returncode in (1, 2), (argv, p.returncode, p.stderr)
+        lines = [l for l in p.stderr.splitlines() if not l.startswith(("hint:", "usage:", "Usage"))]
+        assert len(lines) == 1, (argv, p.stderr)
+        for w in words:
+            assert w.lower() in p.stderr.lower(), (argv, w, p.stderr)
+        assert state() == before, argv
+
+
+def test_protocol_trouble(lab):
+    d = lab.daemon()
+    for line in (b"{\n", b"garbage\n", b"[]\n", b"\x00\xff\xfe\n", b"\n", b"123\n", b'"x"\n'):
+        r = talk(d, line)
+        assert r and r[0]["error"]["code"] == 100, (line, r)
+    assert talk(d, b'{"id":1,"cmd":"statuss"}\n')[0]["error"]["code"] == 101
+    assert talk(d, b'{"id":1,"cmd":"status","args":{"x":1}}\n')[0]["error"]["code"] == 102
+    assert talk(d, b'{"id":1,"cmd":"bridge.add","args":{"bridge":5}}\n')[0]["error"]["code"] == 102
+    assert talk(d, b'{"id":1,"cmd":"bridge.add"}\n')[0]["error"]["code"] == 102
+    # half a message and gone
+    assert talk(d, b'{"id":1,"cm', until_close=True) == []
+    # 10 MB without a newline: refused, and the daemon does not keep it
+    r = talk(d, b"x" * (10 << 20))
+    assert not r or r[0]["error"]["code"] == 100
+    # deep nesting
+    r = talk(d, b'{"id":1,"args":' + b"[" * 100000 + b"\n")
+    assert r and r[0]["error"]["code"] == 100
+    assert d.status()["pid"] == d.pid
+
+
+def test_a_client_that_does_not_read_is_dropped(lab):
+    d = lab.daemon()
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(str(d.run_dir / "control.sock"))
+    s.settimeout(1)
+    try:
+        for _ in range(200000):
+            s.sendall(b'{"id":1,"cmd":"status"}\n')
+    except (BrokenPipeError, ConnectionResetError, TimeoutError):
+        pass
+    s.close()
+    assert d.status()["pid"] == d.pid
+
+
+def test_config_errors_name_file_line_and_nearest(lab):
+    d = lab.daemon()
+    bad = lab.dir / "bad.yaml"
+    bad.write_text("bridges:\n  br0:\n    agein_time: 10\n")
+    text = d.fails("check", bad)
+    assert f"{bad}:3:" in text and "agein_time" in text and "ageing_time" in text
+    bad.write_text("bridges:\n  br0:\n    ageing_time: soon\n")
+    assert f"{bad}:3:" in d.fails("check", bad)
+    bad.write_text("bridges: [\n")
+    assert str(bad) in d.fails("check", bad)
+    good = lab.dir / "good.yaml"
+    good.write_text("bridges:\n  br0:\n    ageing_time: 10\n")
+    d.cli("check", good)
+    assert d.status()["bridges"] == [], "check changes nothing"
+
+
+def test_reload_applies_the_difference_all_or_nothing(lab):
+    d = lab.daemon()
+    a, b, c = lab.add_hosts(3)
+    conf = lab.dir / "v.yaml"
+    conf.write_text(f"""\
+bridges:
+  br0:
+    ageing_time: 60
+    ports:
+      - name: {a.port}
+        isolated: true
+      - name: {b.port}
+    fdb:
+      - mac: 02:00:00:00:0c:0c
+        port: {b.port}
+""")
+    d.cli("reload", conf)
+    d.ns.ip("link", "set", "br0", "up")
+    assert d.port(a.port)["linkinfo"]["info_slave_data"]["isolated"] is True
+    assert d.fdb()[("02:00:00:00:0c:0c", 0)]["ifname"] == b.port
+    number = d.port(b.port)["port_no"]
+    conf.write_text(conf.read_text().replace(f"      - name: {a.port}\n        isolated: true\n", "")
+                    .replace("60", "70") .replace("    fdb:", f"      - name: {c.port}\n    fdb:"))
+    out = d.cli("reload", conf).stdout
+    names = {r["ifname"] for r in d.json("link", "show") if r.get("master") == "br0"}
+    assert a.port not in names and {b.port, c.port} <= names
+    assert d.port(b.port)["port_no"] == number, "what did not change was not touched"
+    good = conf.read_text()
+    conf.write_text(good.replace("70", "80") + "  br1:\n    ports:\n      - name: nosuchdev\n        driver: warp\n")
+    d.fails("reload", conf)
+    rows = {r["ifname"]: r for r in d.json("link", "show")}
+    assert "br1" not in rows
+    text = json.dumps(d.json("-d", "link", "show", "br0"))
+    assert '"ageing_time": 70' in text, text
+
+
+def test_config_at_start_and_same_state_after_restart(lab):
+    a, b = lab.add_hosts(2)
+    conf = lab.dir / "v.yaml"
+    conf.write_text(f"bridges:\n  br0:\n    ports:\n      - name: {a.port}\n      - name: {b.port}\n")
+    d = lab.daemon("-c", conf)
+    d.ns.ip("link", "set", "br0", "up")
+    wait_for(lambda: " 1 received" in a.ping(b.addr, 1, check=False), "ping")
+    d.kill()
+    d.start()
+    wait_for(lambda: " 1 received" in a.ping(b.addr, 1, check=False), "ping after a crash and restart")
+
+
+def test_addbr_starts_the_daemon(lab):
+    run = lab.dir / "auto"
+    ns = lab.switch
+    p = subprocess.run(ns.argv(VIADUCT, "--run-dir", run, "addbr", "br0"), capture_output=True, text=True,
+                       timeout=20)
+    assert p.returncode == 0, p.stderr
+    out = json.loads(ns.run(VIADUCT, "--run-dir", run, "-j", "status"))
+    try:
+        assert [b["ifname"] for b in out["bridges"]] == ["br0"]
+    finally:
+        os.kill(out["pid"], signal.SIGTERM)
+        wait_for(lambda: not os.path.exists(f"/proc/{out['pid']}"), "it ends on SIGTERM")
+
+
+def test_kernel_bridges_are_listed_as_not_adopted(lab):
+    d = lab.daemon()
+    d.ns.ip("link", "add", "kbr", "type", "bridge")
+    d.cli("addbr", "br0")
+    assert "kbr" in d.cli("show").stdout
+    assert "kbr" in json.dumps(d.status()["kernel_bridges"])
+    assert "not adopted" in d.cli("status").stdout
+
+
+def test_wrong_namespace_is_said(lab):
+    d = lab.daemon()
+    other = lab.space("elsewhere")
+    p = subprocess.run(other.argv(VIADUCT, "--run-dir", d.run_dir, "addbr", "br0"), capture_output=True, text=True)
+    assert p.returncode == 1 and "namespace" in p.stderr, (p.returncode, p.stderr)
+    p = subprocess.run([VIADUCT, "-n", d.ns.name, "--run-dir", d.run_dir, "addbr", "br0"],
+                       capture_output=True, text=True)
+    assert p.returncode == 0, p.stderr
+
+
+def test_run_in_the_foreground(lab):
+    a, b = lab.add_hosts(2)
+    p = lab.background(lab.switch, VIADUCT, "run", "br0", a.port, b.port, stdout=subprocess.PIPE,
+                       stderr=subprocess.STDOUT)
+    wait_for(lambda: " 1 received" in a.ping(b.addr, 1, "-W", "1", check=False), "ping")
+    p.send_signal(signal.SIGINT)
+    assert p.wait(DEADLINE) == 0, p.stdout.read()
+    assert "br0" not in lab.switch.links()
+
+
+def test_idle_daemon_sleeps(lab):
+    """P8: with four ports and no traffic the daemon uses no CPU: a count of wakeups, not a time."""
+    d = lab.daemon()
+    hosts = [h.silent() for h in lab.add_hosts(4)]
+    d.bridge(*hosts)
+    time.sleep(1)
+
+    def switches():
+        total = 0
+        for t in os.listdir(f"/proc/{d.pid}/task"):
+            for l in open(f"/proc/{d.pid}/task/{t}/status"):
+                if "ctxt_switches" in l:
+                    total += int(l.split()[1])
+        return total
+
+    before = switches()
+    time.sleep(3)
+    assert switches() - before < 60, "an idle daemon woke up more than 20 times a second"
