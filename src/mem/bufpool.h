@@ -12,8 +12,9 @@
  */
 #pragma once
 
-#include <stdbool.h>
+#include <assert.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/compiler.h"
 #include "mem/region.h"
@@ -28,7 +29,10 @@ enum buf_owner { BUF_FREE, BUF_DAEMON, BUF_OWNER_FIRST };
 
 struct bufpool;
 
-/* n_big large buffers (0: 256). NULL when there is no memory. The region outlives the pool. */
+/*
+ * n_big large buffers (0: 256). NULL when there is no memory. The region outlives the pool, the pool
+ * its caches. Main thread.
+ */
 struct bufpool *bufpool_new(struct region *region, uint32_t n_big);
 struct bufpool *bufpool_free(struct bufpool *p);
 struct region *bufpool_region(const struct bufpool *p);
@@ -38,10 +42,25 @@ struct bufpool_stats {
 };
 void bufpool_stats(struct bufpool *p, struct bufpool_stats *ret);
 
-/* A worker's stock. */
+/* Daemon-private state of one buffer. */
+struct buf_meta {
+	uint16_t refs;
+	uint16_t owner; /* enum buf_owner */
+};
+
+/*
+ * A worker's stock, last in first out so that buffers stay in the CPU's cache, and what the hot
+ * functions below need of the pool.
+ */
 struct bufcache {
+	struct buf_meta *meta;	   /* of region buffers, by index */
+	struct buf_meta *meta_big; /* of large buffers */
+	uint8_t *frame0;	   /* where a frame in region buffer 0 would start */
+	uint8_t *big0;		   /* the same for large buffer 0 */
+	uint32_t buf_shift;	   /* log2 of the region's buffer size */
+	uint32_t n_bufs, n_bigs;   /* of the pool; handles are below */
+	uint32_t n, n_big;	   /* in stock */
 	struct bufpool *pool;
-	uint32_t n, n_big;
 	uint32_t bufs[BUFCACHE_SIZE];
 	uint32_t big[BUFCACHE_SIZE / 8];
 };
@@ -49,16 +68,105 @@ void bufcache_init(struct bufcache *c, struct bufpool *p);
 /* Returns the stock to the pool. */
 void bufcache_deinit(struct bufcache *c);
 
-/* Takes up to n region buffers (one reference each, owner BUF_DAEMON); returns how many. */
-uint32_t buf_get(struct bufcache *c, uint32_t *ret, uint32_t n);
-/* A large buffer, or 0. */
-uint32_t buf_get_big(struct bufcache *c);
-/* Gives back one reference of each; buffers without references are free again. */
-void buf_put(struct bufcache *c, const uint32_t *bufs, uint32_t n);
-void buf_ref(struct bufcache *c, uint32_t buf, uint32_t n);
-uint32_t buf_refs(const struct bufcache *c, uint32_t buf);
+/* Slow halves of buf_get() and buf_put(): with the pool's lock. Not to be called otherwise. */
+uint32_t bufcache_refill(struct bufcache *c, uint32_t want);
+void bufcache_spill(struct bufcache *c);
+void bufcache_free_big(struct bufcache *c, uint32_t buf);
+
+/* Freed frames are overwritten, so that a use after free shows up in debug builds. */
+#if !defined(NDEBUG) && (!defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__))
+#define BUF_POISON	1
+#else
+#define BUF_POISON	0
+#endif
+#define BUF_POISON_BYTE 0xa5
+#define BUF_POISON_SIZE 64u
+
+/* The functions below are inline because they run per frame: 1 to 3 ns instead of 4 to 6. */
 
 /* Where a frame in this buffer starts (large ones: behind BUF_HEADROOM), and how long it may be:
  * region buffers buf_size - 256 (so that it stays inside its UMEM chunk), large ones the rest. */
-uint8_t *buf_data(const struct bufcache *c, uint32_t buf);
-uint32_t buf_room(const struct bufcache *c, uint32_t buf);
+static inline uint8_t *buf_data(const struct bufcache *c, uint32_t buf)
+{
+	if (unlikely(buf & BUF_BIG))
+		return c->big0 + (size_t)(buf & ~BUF_BIG) * BUF_BIG_SIZE;
+	return c->frame0 + ((size_t)buf << c->buf_shift);
+}
+
+static inline uint32_t buf_room(const struct bufcache *c, uint32_t buf)
+{
+	return buf & BUF_BIG ? BUF_BIG_SIZE - BUF_HEADROOM : (1u << c->buf_shift) - MEM_BUF_OFFSET;
+}
+
+/* A handle that is out of range is a bug of ours, so is the count of a free buffer. */
+static inline struct buf_meta *buf_meta(const struct bufcache *c, uint32_t buf)
+{
+	if (unlikely(buf & BUF_BIG)) {
+		assert((buf & ~BUF_BIG) < c->n_bigs);
+		return &c->meta_big[buf & ~BUF_BIG];
+	}
+	assert(buf >= MEM_BUF_FIRST && buf < c->n_bufs);
+	return &c->meta[buf];
+}
+
+static inline void buf_ref(struct bufcache *c, uint32_t buf, uint32_t n)
+{
+	struct buf_meta *m = buf_meta(c, buf);
+
+	assert(m->refs && n <= UINT16_MAX - (uint32_t)m->refs);
+	m->refs += (uint16_t)n;
+}
+
+/* References of a buffer; 0 when it is free. */
+static inline uint32_t buf_refs(const struct bufcache *c, uint32_t buf)
+{
+	return buf_meta(c, buf)->refs;
+}
+
+/* Takes up to n region buffers (one reference each, owner BUF_DAEMON); returns how many. */
+static inline uint32_t buf_get(struct bufcache *c, uint32_t *ret, uint32_t n)
+{
+	uint32_t done = 0;
+
+	while (done < n) {
+		if (unlikely(!c->n) && !bufcache_refill(c, n - done))
+			break;
+		for (; done < n && c->n; done++) {
+			uint32_t buf = c->bufs[--c->n];
+
+			c->meta[buf] = (struct buf_meta){.refs = 1, .owner = BUF_DAEMON};
+			ret[done] = buf;
+		}
+	}
+	return done;
+}
+
+/* A large buffer, or 0. */
+uint32_t buf_get_big(struct bufcache *c);
+
+/* Gives back one reference; a buffer without references is free again. */
+static inline void buf_put_one(struct bufcache *c, uint32_t buf)
+{
+	struct buf_meta *m = buf_meta(c, buf);
+
+	assert(m->refs);
+	if (--m->refs)
+		return;
+	m->owner = BUF_FREE;
+	if (BUF_POISON)
+		memset(buf_data(c, buf), BUF_POISON_BYTE, BUF_POISON_SIZE);
+	if (unlikely(buf & BUF_BIG)) {
+		bufcache_free_big(c, buf);
+		return;
+	}
+	if (unlikely(c->n == BUFCACHE_SIZE))
+		bufcache_spill(c);
+	c->bufs[c->n++] = buf;
+}
+
+/* The same for n buffers. */
+static inline void buf_put(struct bufcache *c, const uint32_t *bufs, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		buf_put_one(c, bufs[i]);
+}
