@@ -100,7 +100,7 @@ configure()
 		echo "$stamp" >"$dir/.dev-options"
 		return
 	fi
-	if [ -d "$dir/meson-private" ]; then
+	if [ -f "$dir/meson-private/coredata.dat" ]; then
 		"$meson" setup --wipe "$dir" "$@"
 	else
 		"$meson" setup "$dir" "$@"
