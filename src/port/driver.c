@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "port/driver.h"
+
+#include <string.h>
+
+/* A driver's file and its line here go together. */
+static const struct port_driver *const drivers[] = {
+	&port_driver_mem,
+	&port_driver_pcap,
+};
+
+const struct port_driver *port_driver_find(const char *name)
+{
+	for (size_t i = 0; i < array_size(drivers); i++)
+		if (!strcmp(drivers[i]->name, name))
+			return drivers[i];
+	return NULL;
+}
