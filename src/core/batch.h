@@ -2,6 +2,7 @@
 /* Frames that travel together: one batch comes from one port; egress is a list per port. */
 #pragma once
 
+#include <assert.h>
 #include <stdint.h>
 
 #include "core/frame.h"
@@ -17,7 +18,11 @@ struct batch {
 	struct frame frames[BATCH_MAX];
 };
 
-/* Frames for one port, in order. Each entry owns one reference of the frame's buffer. */
+/*
+ * Frames for one port, in order. The owner transmits after each bridge_forward(), so a list never
+ * holds frames of two batches. Each entry owns one reference of
+ * the frame's buffer.
+ */
 struct egress_list {
 	uint32_t n;
 	struct frame *frames[EGRESS_MAX];
@@ -38,6 +43,7 @@ static inline void egress_add(struct egress *e, uint16_t port, struct frame *f)
 {
 	struct egress_list *l = &e->lists[port];
 
+	assert(l->n < EGRESS_MAX);
 	if (l->n == 0)
 		e->used[e->n_used++] = port;
 	l->frames[l->n++] = f;

