@@ -58,12 +58,34 @@ static void sum_equals_the_plain_definition(void **state)
 		assert_int_equal(bytes_sum(d, n, 0x1234), slow_sum(d, n, 0x1234));
 }
 
+/* Every word at its largest, so that each carry is taken; every alignment. */
+static void sum_of_ones_and_of_unaligned_bytes(void **state)
+{
+	static uint8_t d[70000];
+
+	for (size_t i = 0; i < sizeof(d); i++)
+		d[i] = 0xff;
+	assert_int_equal(bytes_sum(d, sizeof(d), 0), 0xffff);
+	assert_int_equal(bytes_sum(d, 65535, 0), slow_sum(d, 65535, 0));
+	assert_int_equal(bytes_sum(d, 63, UINT32_MAX), slow_sum(d, 63, 0xffff));
+	srand(2);
+	for (size_t i = 0; i < 2000; i++)
+		d[i] = (uint8_t)rand();
+	for (size_t ofs = 0; ofs < 64; ofs++)
+		assert_int_equal(bytes_sum(d + ofs, 1448, 7), slow_sum(d + ofs, 1448, 7));
+	for (size_t i = 0; i < 300; i++)
+		d[i] = 0;
+	assert_int_equal(bytes_sum(d, 300, 0), 0);
+	assert_int_equal(bytes_sum(d, 0, 0xffff0000), 0xffff);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_in_order),
 		cmocka_unit_test(past_the_end_fails_and_stays_failed),
 		cmocka_unit_test(sum_equals_the_plain_definition),
+		cmocka_unit_test(sum_of_ones_and_of_unaligned_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
