@@ -20,8 +20,7 @@ struct batch {
 
 /*
  * Frames for one port, in order. The owner transmits after each bridge_forward(), so a list never
- * holds frames of two batches. Each entry owns one reference of
- * the frame's buffer.
+ * holds frames of two batches. Each entry owns one reference of the frame's buffer.
  */
 struct egress_list {
 	uint32_t n;

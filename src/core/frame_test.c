@@ -20,6 +20,7 @@ static struct frame parsed(const uint8_t *bytes, uint32_t len, bool expect)
 	memcpy(f.data, bytes, len);
 	assert_int_equal(frame_parse(&f), expect);
 	free(f.data);
+	f.data = NULL;
 	return f;
 }
 

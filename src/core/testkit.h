@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What tests of the engine share: a bridge with its owner's side played by counters. Each frame
+ * lies in a heap block of exactly its length, so a read past the end is one that ASan sees, and
+ * each reference of each buffer is counted: kit_free() fails if one is missing or left over.
+ *
+ * Used by unit tests, the simulator and the fuzz target; never by the product.
+ */
+#pragma once
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mac.h"
+#include "core/bridge.h"
+
+#define KIT_BUFS 8192u
+#define KIT_MAC	 0x0200000000ffULL /* of the bridge while it has no ports */
+
+struct kit {
+	struct bridge *br;
+	struct batch *in;   /* being filled */
+	struct batch *done; /* the one that the lists in out point into */
+	struct egress *out;
+	uint64_t now_ns;
+	uint32_t n_live;	/* buffers with references */
+	uint32_t next;		/* where to look for a free handle */
+	uint32_t n_events[BRIDGE_EVENT_N];
+	struct bridge_event last; /* of any kind */
+	struct {
+		uint8_t *data;
+		uint32_t refs;
+	} bufs[KIT_BUFS]; /* [0] is no buffer */
+};
+
+/* Our own mistakes, in any kind of test program. */
+static inline void kit_check(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "testkit: %s\n", what);
+	abort();
+}
+
+static inline void kit_ref(void *ctx, uint32_t buf, uint32_t n)
+{
+	struct kit *k = ctx;
+
+	kit_check(buf > 0 && buf < KIT_BUFS && k->bufs[buf].refs > 0, "reference to a free buffer");
+	kit_check(n > 0, "zero references taken");
+	k->bufs[buf].refs += n;
+}
+
+static inline void kit_put(void *ctx, const uint32_t *bufs, uint32_t n)
+{
+	struct kit *k = ctx;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t b = bufs[i];
+
+		kit_check(b > 0 && b < KIT_BUFS && k->bufs[b].refs > 0, "a free buffer was put back");
+		if (--k->bufs[b].refs > 0)
+			continue;
+		free(k->bufs[b].data);
+		k->bufs[b].data = NULL;
+		k->n_live--;
+	}
+}
+
+static inline uint32_t kit_refs(void *ctx, uint32_t buf)
+{
+	return ((struct kit *)ctx)->bufs[buf].refs;
+}
+
+static inline uint32_t kit_get(void *ctx, uint32_t size, uint8_t **ret_data)
+{
+	struct kit *k = ctx;
+
+	for (uint32_t i = 1; i < KIT_BUFS; i++) {
+		uint32_t b = 1 + (k->next++ % (KIT_BUFS - 1));
+
+		if (k->bufs[b].refs > 0)
+			continue;
+		k->bufs[b].data = malloc(size ? size : 1);
+		kit_check(k->bufs[b].data != NULL, "out of memory");
+		k->bufs[b].refs = 1;
+		k->n_live++;
+		*ret_data = k->bufs[b].data;
+		return b;
+	}
+	return 0;
+}
+
+static inline void kit_event(void *ctx, const struct bridge_event *e)
+{
+	struct kit *k = ctx;
+
+	k->n_events[e->kind]++;
+	k->last = *e;
+}
+
+/* A bridge without ports, with room for fdb_capacity addresses (0: default). */
+static inline struct kit *kit_new(uint32_t fdb_capacity)
+{
+	struct kit *k = calloc(1, sizeof(*k));
+	struct bridge_config cfg = {
+		.name = "br0", .fdb_capacity = fdb_capacity, .hash_key = {1, 2, 3}, .mac = KIT_MAC,
+	};
+
+	kit_check(k != NULL, "out of memory");
+	k->in = calloc(1, sizeof(*k->in));
+	k->done = calloc(1, sizeof(*k->done));
+	k->out = calloc(1, sizeof(*k->out));
+	kit_check(k->in && k->done && k->out, "out of memory");
+	k->br = bridge_new(&cfg, &(struct bridge_ops){.ctx = k, .event = kit_event},
+			   &(struct buf_ops){.ctx = k, .ref = kit_ref, .put = kit_put,
+					     .refs = kit_refs, .get = kit_get});
+	kit_check(k->br != NULL, "no bridge");
+	return k;
+}
+
+/* The port's address is 02:00:00:00:01:<number>; its link is up, its MTU 1500. */
+static inline struct bport *kit_port(struct kit *k, const char *name, bool host)
+{
+	struct bport_config cfg = {.mtu = 1500, .host = host, .link_up = true};
+	struct bport *p = NULL;
+	uint32_t no = 1;
+
+	while (bridge_port(k->br, (uint16_t)no))
+		no++;
+	cfg.mac = host ? bridge_mac(k->br) : 0x020000000100ULL + no;
+	snprintf(cfg.name, sizeof(cfg.name), "%s", name);
+	kit_check(bridge_port_add(k->br, &cfg, &p) == 0, "port not added");
+	return p;
+}
+
+/* Puts what the egress lists hold back, as a driver that has sent it. */
+static inline void kit_sent(struct kit *k)
+{
+	for (uint32_t i = 0; i < k->out->n_used; i++) {
+		struct egress_list *l = &k->out->lists[k->out->used[i]];
+		struct bport *p = bridge_port(k->br, k->out->used[i]);
+
+		kit_check(p != NULL, "frames for a port that is not there");
+		for (uint32_t j = 0; j < l->n; j++) {
+			bridge_tx_done(p, 1, l->frames[j]->len);
+			kit_put(k, &l->frames[j]->buf, 1);
+		}
+	}
+	egress_reset(k->out);
+}
+
+static inline struct kit *kit_free(struct kit *k)
+{
+	kit_sent(k);
+	kit_check(k->n_live == 0, "buffers were lost");
+	bridge_free(k->br);
+	free(k->in);
+	free(k->done);
+	free(k->out);
+	free(k);
+	return NULL;
+}
+
+/* Appends a frame of len bytes to the batch: addresses, EtherType 0x0800, zeros. */
+static inline struct frame *kit_frame(struct kit *k, uint64_t src, uint64_t dst, uint32_t len)
+{
+	struct frame *f = &k->in->frames[k->in->n++];
+	uint8_t head[FRAME_HEADER_SIZE] = {[12] = 0x08};
+
+	kit_check(k->in->n <= BATCH_MAX, "batch too long");
+	memset(f, 0, sizeof(*f));
+	f->buf = kit_get(k, len, &f->data);
+	kit_check(f->buf != 0, "no buffer");
+	f->len = len;
+	mac_store(head, dst);
+	mac_store(head + 6, src);
+	memset(f->data, 0, len);
+	memcpy(f->data, head, min_of(len, FRAME_HEADER_SIZE));
+	return f;
+}
+
+/* Runs the batch through both passes; what was on the lists before is put back. */
+static inline void kit_run(struct kit *k, struct bport *in)
+{
+	struct batch *b = k->in;
+
+	kit_sent(k);
+	b->now_ns = k->now_ns;
+	bridge_input(k->br, in, b);
+	bridge_forward(k->br, b, k->out);
+	k->in = k->done;
+	k->in->n = 0;
+	k->done = b;
+}
+
+/* One frame of 60 bytes. */
+static inline void kit_send(struct kit *k, struct bport *in, uint64_t src, uint64_t dst)
+{
+	kit_frame(k, src, dst, 60);
+	kit_run(k, in);
+}
+
+/* Frames that the latest kit_run() put on the port's list. */
+static inline uint32_t kit_got(const struct kit *k, const struct bport *p)
+{
+	return k->out->lists[p->no].n;
+}
+
+/* Frames on all lists together. */
+static inline uint32_t kit_got_all(const struct kit *k)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < k->out->n_used; i++)
+		n += k->out->lists[k->out->used[i]].n;
+	return n;
+}
+
+static inline uint64_t kit_drops(const struct bport *p, enum drop_reason r)
+{
+	return p->counters.drops.n[r];
+}
