@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Attaching BPF programs. tcx goes through bpf(2) directly: libbpf 1.1 (Debian 12) has no call for
+ * it, and Debian's headers (6.1) lack the constants, so both are carried here.
+ */
+#include "sys/bpf.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/if_link.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
+#include <libmnl/libmnl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+
+LOG_MODULE("sys/bpf");
+
+/* Kernel 6.6. */
+#define TCX_INGRESS    46
+#define TCX_EGRESS     47
+#define TCX_FLAG_FIRST (1u << 3) /* BPF_F_BEFORE with no relative: head of the chain */
+
+/* Where our clsact filter sits: in front of the priorities that tc picks by itself (49152 down). */
+#define CLSACT_PRIORITY 1u
+#define CLSACT_HANDLE	0x7664u
+
+/* The part of union bpf_attr that BPF_LINK_CREATE reads for tcx. */
+struct link_create_tcx {
+	uint32_t prog_fd;
+	uint32_t ifindex;
+	uint32_t attach_type;
+	uint32_t flags;
+	uint32_t relative;
+	uint32_t pad;
+	uint64_t revision;
+};
+
+_printf_(2, 0) static int libbpf_line(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	char line[512];
+	int n = vsnprintf(line, sizeof(line), fmt, ap);
+
+	if (n > 0 && n < (int)sizeof(line) && line[n - 1] == '\n')
+		line[n - 1] = '\0';
+	if (level != LIBBPF_DEBUG)
+		log_debug("libbpf: %s", line);
+	return n;
+}
+
+void sys_bpf_init(void)
+{
+	libbpf_set_print(libbpf_line);
+}
+
+static int link_create_tcx(int prog_fd, uint32_t ifindex, bool egress)
+{
+	struct link_create_tcx attr = {
+		.prog_fd = (uint32_t)prog_fd,
+		.ifindex = ifindex,
+		.attach_type = egress ? TCX_EGRESS : TCX_INGRESS,
+		.flags = TCX_FLAG_FIRST,
+	};
+	long fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+
+	return fd < 0 ? -errno : (int)fd;
+}
+
+static struct bpf_tc_hook hook_of(uint32_t ifindex, bool egress)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = (int)ifindex,
+		    .attach_point = egress ? BPF_TC_EGRESS : BPF_TC_INGRESS);
+	return hook;
+}
+
+static int count_filter(const struct nlmsghdr *nlh, void *data)
+{
+	if (nlh->nlmsg_type == RTM_NEWTFILTER)
+		++*(uint32_t *)data;
+	return MNL_CB_OK;
+}
+
+/* Filters of anybody on one side of the device's clsact; a huge number when the kernel is silent. */
+static uint32_t n_filters(struct mnl_socket *s, uint32_t ifindex, bool egress)
+{
+	char buf[16384];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct tcmsg *tc;
+	uint32_t n = 0;
+	ssize_t len;
+	int r = MNL_CB_OK;
+
+	nlh->nlmsg_type = RTM_GETTFILTER;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+	nlh->nlmsg_seq = 1 + egress;
+	tc = mnl_nlmsg_put_extra_header(nlh, sizeof(*tc));
+	tc->tcm_ifindex = (int)ifindex;
+	tc->tcm_parent = TC_H_MAKE(TC_H_CLSACT, egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS);
+	if (mnl_socket_sendto(s, nlh, nlh->nlmsg_len) < 0)
+		return UINT32_MAX / 2;
+	while (r > MNL_CB_STOP) {
+		len = mnl_socket_recvfrom(s, buf, sizeof(buf));
+		if (len < 0)
+			return UINT32_MAX / 2;
+		r = mnl_cb_run(buf, (size_t)len, 1 + egress, mnl_socket_get_portid(s), count_filter,
+			       &n);
+	}
+	return r < 0 ? UINT32_MAX / 2 : n;
+}
+
+/* Takes a clsact qdisc that we made away again, unless somebody has put filters of theirs on it. */
+static void drop_clsact(uint32_t ifindex)
+{
+	struct bpf_tc_hook hook = hook_of(ifindex, false);
+	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+	uint32_t n = UINT32_MAX / 2;
+
+	if (s && mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) == 0)
+		n = n_filters(s, ifindex, false) + n_filters(s, ifindex, true);
+	if (s)
+		mnl_socket_close(s);
+	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
+	if (n == 0)
+		bpf_tc_hook_destroy(&hook);
+}
+
+static int attach_clsact(struct sys_bpf_attachment *a, int prog_fd, const char **ret_why)
+{
+	struct bpf_tc_hook hook = hook_of(a->ifindex, a->egress);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY,
+		    .prog_fd = prog_fd);
+	int r = bpf_tc_hook_create(&hook);
+
+	if (r && r != -EEXIST) {
+		*ret_why = "the kernel refuses a clsact qdisc on it";
+		return error_origin(r);
+	}
+	a->made_clsact = r == 0;
+	r = bpf_tc_attach(&hook, &opts);
+	if (r) {
+		if (a->made_clsact)
+			drop_clsact(a->ifindex);
+		*ret_why = r == -EEXIST ? "a tc filter has our place (priority 1) on it"
+					: "the kernel refuses our tc filter on it";
+		return error_origin(r);
+	}
+	a->how = SYS_BPF_CLSACT;
+	return 0;
+}
+
+int sys_bpf_attach_tc(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex, bool egress,
+		      const char **ret_why)
+{
+	int fd = link_create_tcx(prog_fd, ifindex, egress);
+
+	*a = (struct sys_bpf_attachment){.link_fd = -1, .ifindex = ifindex, .egress = egress};
+	if (fd >= 0) {
+		a->how = SYS_BPF_TCX;
+		a->link_fd = fd;
+		return 0;
+	}
+	if (fd == -EPERM || fd == -EACCES) {
+		*ret_why = "attaching a tc program needs CAP_BPF and CAP_NET_ADMIN";
+		return error_origin(fd);
+	}
+	if (fd == -ENODEV) {
+		*ret_why = "no such device";
+		return error_origin(fd);
+	}
+	/* EINVAL: a kernel before 6.6 does not know the attach type. */
+	return error_trace(attach_clsact(a, prog_fd, ret_why));
+}
+
+int sys_bpf_attach_xdp(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex, uint32_t flags,
+		       const char **ret_why)
+{
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .flags = flags);
+	int fd = bpf_link_create(prog_fd, (int)ifindex, BPF_XDP, &opts);
+
+	*a = (struct sys_bpf_attachment){.link_fd = -1, .ifindex = ifindex};
+	if (fd < 0) {
+		if (fd == -EBUSY || fd == -EEXIST)
+			*ret_why = "another XDP program is attached to it";
+		else if (fd == -EPERM || fd == -EACCES)
+			*ret_why = "attaching an XDP program needs CAP_BPF and CAP_NET_ADMIN";
+		else if (fd == -EOPNOTSUPP)
+			*ret_why = "its driver does not have this XDP mode";
+		else
+			*ret_why = "the kernel refuses the XDP program on it";
+		return error_origin(fd);
+	}
+	a->how = SYS_BPF_XDP;
+	a->link_fd = fd;
+	return 0;
+}
+
+static void detach_clsact(uint32_t ifindex, bool egress, bool made_clsact)
+{
+	struct bpf_tc_hook hook = hook_of(ifindex, egress);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
+
+	bpf_tc_detach(&hook, &opts);
+	if (made_clsact)
+		drop_clsact(ifindex);
+}
+
+void sys_bpf_detach(struct sys_bpf_attachment *a)
+{
+	switch (a->how) {
+	case SYS_BPF_TCX:
+	case SYS_BPF_XDP:
+		close(a->link_fd);
+		break;
+	case SYS_BPF_CLSACT:
+		detach_clsact(a->ifindex, a->egress, a->made_clsact);
+		break;
+	case SYS_BPF_NONE:
+		break;
+	}
+	*a = (struct sys_bpf_attachment){.link_fd = -1};
+}
+
+static bool prog_is_called(uint32_t id, const char *name)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t size = sizeof(info);
+	int fd = bpf_prog_get_fd_by_id(id), r;
+
+	if (fd < 0)
+		return false;
+	r = bpf_obj_get_info_by_fd(fd, &info, &size);
+	close(fd);
+	return r == 0 && strncmp(info.name, name, sizeof(info.name)) == 0;
+}
+
+void sys_bpf_tc_clean(uint32_t ifindex, bool egress, const char *prog_name, bool made_clsact)
+{
+	struct bpf_tc_hook hook = hook_of(ifindex, egress);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
+
+	if (bpf_tc_query(&hook, &opts) == 0 && prog_is_called(opts.prog_id, prog_name))
+		detach_clsact(ifindex, egress, made_clsact);
+	else if (made_clsact)
+		drop_clsact(ifindex);
+}
+
+int sys_bpf_xdp_query(uint32_t ifindex, uint32_t *ret_prog_id)
+{
+	int r = bpf_xdp_query_id((int)ifindex, 0, ret_prog_id);
+
+	return r ? error_origin(r) : 0;
+}
