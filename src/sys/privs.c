@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "sys/privs.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cap-ng.h>
+#include <seccomp.h>
+
+#include "base/compiler.h"
+#include "base/err.h"
+
+#ifndef CAP_BPF
+#define CAP_BPF 39
+#endif
+
+/* CAP_SYS_ADMIN includes CAP_BPF; it is kept only when it is what there is. */
+static const struct {
+	unsigned int cap;
+	unsigned int instead; /* 0 = nothing */
+	const char *name;
+} needed[] = {
+	{CAP_NET_ADMIN, 0, "CAP_NET_ADMIN"},
+	{CAP_NET_RAW, 0, "CAP_NET_RAW"},
+	{CAP_BPF, CAP_SYS_ADMIN, "CAP_BPF"},
+	{CAP_IPC_LOCK, 0, "CAP_IPC_LOCK"},
+};
+
+static bool have(unsigned int cap)
+{
+	return capng_have_capability(CAPNG_EFFECTIVE, cap);
+}
+
+int privs_check(char *ret_missing, size_t size)
+{
+	size_t n = 0;
+
+	ret_missing[0] = '\0';
+	if (capng_get_caps_process())
+		return error_origin(-EIO);
+	for (size_t i = 0; i < array_size(needed); i++) {
+		size_t len = strlen(needed[i].name);
+
+		if (have(needed[i].cap) || (needed[i].instead && have(needed[i].instead)))
+			continue;
+		if (n + len + 3 > size)
+			break;
+		if (n > 0) {
+			memcpy(ret_missing + n, ", ", 2);
+			n += 2;
+		}
+		memcpy(ret_missing + n, needed[i].name, len + 1);
+		n += len;
+	}
+	return n > 0 ? -EPERM : 0;
+}
+
+int privs_drop(void)
+{
+	bool use[array_size(needed)];
+
+	if (capng_get_caps_process())
+		return error_origin(-EIO);
+	for (size_t i = 0; i < array_size(needed); i++)
+		use[i] = have(needed[i].cap);
+	capng_clear(CAPNG_SELECT_CAPS);
+	for (size_t i = 0; i < array_size(needed); i++)
+		if (capng_update(CAPNG_ADD, CAPNG_EFFECTIVE | CAPNG_PERMITTED,
+				 use[i] ? needed[i].cap : needed[i].instead))
+			return error_origin(-EIO);
+	return capng_apply(CAPNG_SELECT_CAPS) ? error_origin(-EPERM) : 0;
+}
+
+/* By name: a call that this architecture or library does not know is skipped. */
+static const char *const denied[] = {
+	"execve",	    "execveat",		"ptrace",	     "process_vm_readv",
+	"process_vm_writev", "kcmp",		"init_module",	     "finit_module",
+	"delete_module",    "kexec_load",	"kexec_file_load",   "reboot",
+	"mount",	    "umount2",		"pivot_root",	     "chroot",
+	"move_mount",	    "open_tree",	"fsopen",	     "fsconfig",
+	"fsmount",	    "fspick",		"mount_setattr",     "swapon",
+	"swapoff",	    "acct",		"quotactl",	     "settimeofday",
+	"clock_settime",    "clock_adjtime",	"adjtimex",	     "sethostname",
+	"setdomainname",    "iopl",		"ioperm",	     "add_key",
+	"keyctl",	    "request_key",	"userfaultfd",	     "open_by_handle_at",
+	"name_to_handle_at", "unshare",		"setuid",	     "setgid",
+	"setreuid",	    "setregid",		"setresuid",	     "setresgid",
+	"setgroups",	    "personality",	"uselib",	     "vhangup",
+	"lookup_dcookie",   "syslog",		"mknod",	     "mknodat",
+};
+
+int privs_seccomp(void)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+	int r = 0;
+
+	if (!ctx)
+		return error_origin(-ENOMEM);
+	for (size_t i = 0; i < array_size(denied) && !r; i++) {
+		int nr = seccomp_syscall_resolve_name(denied[i]);
+
+		if (nr != __NR_SCMP_ERROR)
+			r = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EPERM), nr, 0);
+	}
+	if (!r)
+		r = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return r ? error_origin(r) : 0;
+}
