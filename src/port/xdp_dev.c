@@ -135,9 +135,9 @@ int xdp_dev_query(const char *name, struct xdp_dev *ret, const char **ret_why)
 	d.n_queues = read_queues(fd, name);
 	d.tags_by_feature = read_strips(fd, name);
 	/* These hand over what their peer sends, tag beside the frame or not, whatever is set. */
-	if (strcmp(d.driver, "veth") == 0 || strcmp(d.driver, "netkit") == 0)
-		d.tags_by_feature = false, d.may_strip_tags = true;
-	d.may_strip_tags |= d.tags_by_feature;
+	d.has_peer = strcmp(d.driver, "veth") == 0 || strcmp(d.driver, "netkit") == 0;
+	d.tags_by_feature &= !d.has_peer;
+	d.may_strip_tags = d.has_peer || d.tags_by_feature;
 	close(fd);
 	*ret = d;
 	return 0;

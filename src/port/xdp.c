@@ -1,0 +1,756 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Port driver xdp: AF_XDP sockets, one for each RX queue, over the region's buffers.
+ *
+ * Theory of operation
+ *
+ * The UMEM is the region's buffer pool, so a UMEM chunk is a netmap buffer and a descriptor's
+ * address says which one. Each socket registers the pool as a UMEM of its own: sockets stay
+ * independent of each other's device and mode.
+ *
+ * A buffer that the kernel has is in one of two places. Given for reception (fill ring, driver, RX
+ * ring), it has one reference, ours. Given for transmission (TX ring, driver, completion ring), it
+ * carries one reference that tx() was handed, and other ports may send from the same buffer at the
+ * same time: nobody writes. held[] notes both per buffer, so that close() finds what the kernel
+ * still had.
+ *
+ * All frames leave through the socket of queue 0; the others only receive. Frames that lie in one
+ * chunk of their own are sent where they are. What does not (large buffers, a program's frame
+ * longer than what is left of the chunk) is copied into fresh buffers, several descriptors if need
+ * be (XDP_USE_SG; set up when the device's MTU is larger than a chunk).
+ *
+ * System calls: one sendto() a round and port that sent something. Reception needs none in copy
+ * mode; a zero-copy driver asks for one by the fill ring's flag. Completed buffers are taken home
+ * in tx() and flush(); those of the last round stay with the kernel while it is quiet.
+ *
+ * Checksums: what a local sender left unfinished is found by xdp_csum.h and marked.
+ *
+ * The host's stack sees no frame that a socket takes.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "core/frame.h"
+#include "port/driver.h"
+#include "port/xdp_csum.h"
+#include "port/xdp_dev.h"
+#include "port/xdp_prog.h"
+#include "port/xdp_ring.h"
+
+LOG_MODULE("port/xdp");
+
+#define RX_SIZE	   2048u /* entries of a queue's RX and fill ring */
+#define TX_SIZE	   2048u
+#define FILL_LOW   (RX_SIZE / 2)
+#define SNDBUF	   (16 << 20) /* bytes of sk_buffs in flight; the default stops at some 200 frames */
+#define KICKS_MAX  16	/* send calls in one flush: 32 frames each before kernel 6.17 */
+#define DESCS_MAX  17u	/* of one frame: the linear part and MAX_SKB_FRAGS in copy mode */
+#define RETRY_NS   1000000 /* looks after what the kernel did not take, while asleep */
+#define IDLE_ARMS  16	/* times that a port was armed in vain before it looks for errors */
+#define QUEUES_MAX 256u
+#define TAGS_SIZE  8u
+
+#define HELD_RX	     0x80u /* of held[]: given for reception */
+#define HELD_TX_MASK 0x7fu /* of held[]: times given for transmission */
+
+/* A frame that comes in several descriptors, until its last one. */
+struct gather {
+	uint32_t buf; /* large buffer, 0 = none */
+	uint32_t len;
+	bool skip;    /* throw the rest of this frame away */
+};
+
+struct queue {
+	struct xdp_sock sock;
+	struct gather gather;
+	uint32_t n_fill;	    /* buffers that the kernel has for reception */
+	bool starved;		    /* refill() found too few since the last statistics */
+	struct xdp_statistics seen; /* what is in port.drops already */
+};
+
+/* Owner: the worker between open() and close(). */
+struct xdp_port {
+	struct port port;
+	struct bufpool *pool;
+	uint8_t *umem;
+	uint64_t umem_size;
+	uint32_t shift; /* log2 of the chunk size */
+	uint32_t room;	/* bytes of a chunk behind MEM_BUF_OFFSET */
+	uint8_t *held;	/* per buffer: HELD_* */
+	uint32_t n_bufs;
+
+	struct xdp_prog prog;
+	struct xdp_dev dev;
+	int promisc_fd;
+	int timer_fd;
+
+	uint32_t in_flight; /* TX descriptors whose completion is to come */
+	uint32_t next;	    /* queue that rx() looks at first */
+	uint32_t idle_arms;
+	bool sg;	    /* frames of several descriptors */
+	bool copy;	    /* the kernel copies: EBUSY means one frame sent in vain */
+	bool kick;	    /* tx() queued something since the last flush */
+	bool timer_armed;
+	bool down;	    /* ENETDOWN at the last send */
+	bool gone;	    /* the device has vanished */
+	uint64_t seen_restored, seen_lost;
+
+	uint32_t n_queues;
+	struct queue queues[];
+};
+
+static struct xdp_port *to_xdp(struct port *p)
+{
+	return container_of(p, struct xdp_port, port);
+}
+
+/* The socket that sends. */
+static struct xdp_sock *tx_sock(struct xdp_port *x)
+{
+	return &x->queues[0].sock;
+}
+
+/* --- buffers for reception --- */
+
+/* Gives the kernel buffers up to a full ring. False when there are none and it has few. */
+static bool refill(struct xdp_port *x, struct queue *q, struct bufcache *bufs)
+{
+	while (q->n_fill < RX_SIZE) {
+		uint32_t list[BATCH_MAX];
+		uint32_t want = min_of(RX_SIZE - q->n_fill, (uint32_t)BATCH_MAX);
+		uint32_t n = xdp_ring_space(&q->sock.fill, want);
+
+		n = buf_get(bufs, list, n);
+		if (n == 0)
+			break;
+		for (uint32_t i = 0; i < n; i++) {
+			x->held[list[i]] |= HELD_RX;
+			*xdp_ring_addr(&q->sock.fill, i) = (uint64_t)list[i] << x->shift;
+		}
+		xdp_ring_push(&q->sock.fill, n);
+		q->n_fill += n;
+	}
+	xdp_ring_publish(&q->sock.fill);
+	q->starved |= q->n_fill < FILL_LOW;
+	return q->n_fill >= FILL_LOW;
+}
+
+/* --- receive --- */
+
+static void add_frame(struct xdp_port *x, struct batch *b, uint32_t buf, uint8_t *data,
+		      uint32_t len)
+{
+	struct frame *f = &b->frames[b->n++];
+
+	memset(f, 0, sizeof(*f));
+	f->data = data;
+	f->len = len;
+	f->buf = buf;
+	if (xdp_csum_partial(data, len, &f->csum_start, &f->csum_offset))
+		f->flags = FRAME_CSUM_PARTIAL;
+	x->port.stats.rx_bytes += len;
+}
+
+/* Appends one piece of a frame to its large buffer; the last piece makes it a frame. */
+static void gather_piece(struct xdp_port *x, struct queue *q, struct batch *b, uint32_t buf,
+			 const uint8_t *data, const struct xdp_desc *d)
+{
+	struct gather *g = &q->gather;
+
+	if (!g->buf && !g->skip) {
+		g->buf = buf_get_big(x->port.bufs);
+		g->len = 0;
+		if (!g->buf) {
+			g->skip = true;
+			x->port.drops.n[DROP_NO_BUFFER]++;
+		}
+	}
+	if (g->buf && d->len > buf_room(x->port.bufs, g->buf) - g->len) {
+		buf_put(x->port.bufs, &g->buf, 1);
+		g->buf = 0;
+		g->skip = true;
+		x->port.drops.n[DROP_OVERSIZE]++;
+	}
+	if (g->buf) {
+		memcpy(buf_data(x->port.bufs, g->buf) + g->len, data, d->len);
+		g->len += d->len;
+	}
+	buf_put(x->port.bufs, &buf, 1);
+	if (d->options & XDP_PKT_CONTD)
+		return;
+	if (g->buf)
+		add_frame(x, b, g->buf, buf_data(x->port.bufs, g->buf), g->len);
+	*g = (struct gather){0};
+}
+
+static void rx_one(struct xdp_port *x, struct queue *q, struct batch *b, const struct xdp_desc *d)
+{
+	uint32_t buf = xdp_chunk(d->addr, x->shift);
+	uint8_t *data = x->umem + d->addr;
+	uint8_t *home = x->umem + ((uint64_t)buf << x->shift) + MEM_BUF_OFFSET;
+
+	x->held[buf] &= (uint8_t)~HELD_RX;
+	if (unlikely((d->options & XDP_PKT_CONTD) || q->gather.buf || q->gather.skip)) {
+		gather_piece(x, q, b, buf, data, d);
+		return;
+	}
+	/* A tag put back in zero-copy mode moves the start; programs look for it at home. */
+	if (unlikely(data != home) && d->len <= x->room) {
+		memmove(home, data, d->len);
+		data = home;
+	}
+	add_frame(x, b, buf, data, d->len);
+}
+
+static void rx_queue(struct xdp_port *x, struct queue *q, struct batch *b)
+{
+	uint32_t n = xdp_ring_ready(&q->sock.rx, BATCH_MAX - b->n);
+
+	if (n == 0)
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		rx_one(x, q, b, xdp_ring_desc_at(&q->sock.rx, i));
+	xdp_ring_pop(&q->sock.rx, n);
+	q->n_fill -= min_of(n, q->n_fill);
+	refill(x, q, x->port.bufs);
+	if (xdp_ring_needs_wakeup(&q->sock.fill)) {
+		(void)recvfrom(q->sock.fd, NULL, 0, MSG_DONTWAIT, NULL, NULL);
+		x->port.stats.rx_calls++;
+	}
+}
+
+static uint32_t xdp_rx(struct port *p, struct batch *b)
+{
+	struct xdp_port *x = to_xdp(p);
+	uint32_t before = b->n;
+
+	for (uint32_t i = 0; i < x->n_queues && b->n < BATCH_MAX; i++)
+		rx_queue(x, &x->queues[(x->next + i) % x->n_queues], b);
+	if (b->n == before)
+		return 0;
+	x->next = (x->next + 1) % x->n_queues;
+	x->idle_arms = 0;
+	p->stats.rx_packets += b->n - before;
+	return b->n - before;
+}
+
+/* --- send --- */
+
+/* Takes home what the kernel has sent. */
+static void reap(struct xdp_port *x)
+{
+	struct xdp_ring *comp = &tx_sock(x)->comp;
+	uint32_t list[BATCH_MAX], n;
+
+	while (x->in_flight && (n = xdp_ring_ready(comp, BATCH_MAX)) > 0) {
+		for (uint32_t i = 0; i < n; i++) {
+			list[i] = xdp_chunk(xdp_ring_addr_at(comp, i), x->shift);
+			x->held[list[i]]--;
+		}
+		xdp_ring_pop(comp, n);
+		x->in_flight -= n;
+		buf_put(x->port.bufs, list, n);
+	}
+}
+
+/* Descriptors that may be queued now: each needs a place in the completion ring as well. */
+static uint32_t tx_room(struct xdp_port *x, uint32_t want)
+{
+	return xdp_ring_space(&tx_sock(x)->tx, min_of(want, TX_SIZE - x->in_flight));
+}
+
+static void queue_desc(struct xdp_port *x, uint32_t buf, uint64_t addr, uint32_t len, uint32_t opt)
+{
+	*xdp_ring_desc(&tx_sock(x)->tx, 0) = (struct xdp_desc){addr, len, opt};
+	xdp_ring_push(&tx_sock(x)->tx, 1);
+	x->held[buf]++;
+	x->in_flight++;
+}
+
+/* True when the kernel can send the frame from where it is. */
+static bool sends_in_place(const struct xdp_port *x, const struct frame *f)
+{
+	uint64_t addr = (uint64_t)(f->data - x->umem);
+
+	return !(f->buf & BUF_BIG) && xdp_chunk(addr, x->shift) == f->buf &&
+	       xdp_chunk(addr + f->len - 1, x->shift) == f->buf &&
+	       (x->held[f->buf] & HELD_TX_MASK) < HELD_TX_MASK;
+}
+
+static void drop_tx(struct xdp_port *x, const struct frame *f, enum drop_reason reason)
+{
+	x->port.drops.n[reason]++;
+	buf_put(x->port.bufs, &f->buf, 1);
+}
+
+/* Queues a copy in fresh buffers. False: no room in the ring now; else the frame is dealt with. */
+static bool send_copy(struct xdp_port *x, const struct frame *f)
+{
+	uint32_t n = (f->len + x->room - 1) / x->room, list[DESCS_MAX];
+
+	if (n == 0 || n > DESCS_MAX || (n > 1 && !x->sg)) {
+		drop_tx(x, f, n == 0 ? DROP_RUNT : DROP_OVERSIZE);
+		return true;
+	}
+	if (tx_room(x, n) < n)
+		return false;
+	uint32_t got = buf_get(x->port.bufs, list, n);
+
+	if (got < n) {
+		buf_put(x->port.bufs, list, got);
+		drop_tx(x, f, DROP_NO_BUFFER);
+		return true;
+	}
+	for (uint32_t i = 0, ofs = 0; i < n; i++, ofs += x->room) {
+		uint32_t len = min_of(f->len - ofs, x->room);
+		uint64_t addr = ((uint64_t)list[i] << x->shift) + MEM_BUF_OFFSET;
+
+		memcpy(x->umem + addr, f->data + ofs, len);
+		queue_desc(x, list[i], addr, len, i + 1 < n ? XDP_PKT_CONTD : 0);
+	}
+	buf_put(x->port.bufs, &f->buf, 1);
+	x->port.stats.tx_packets++;
+	x->port.stats.tx_bytes += f->len;
+	return true;
+}
+
+/* One send call. True when another one makes sense at once. */
+static bool kick_once(struct xdp_port *x)
+{
+	uint32_t before = xdp_ring_pending(&tx_sock(x)->tx), after;
+	int r = (int)sendto(tx_sock(x)->fd, NULL, 0, MSG_DONTWAIT, NULL, 0);
+
+	if (r < 0)
+		r = -errno;
+	x->port.stats.tx_calls++;
+	x->down = r == -ENETDOWN;
+	x->gone |= r == -ENXIO || r == -ENODEV;
+	if (x->down || x->gone)
+		return false;
+	/* Copy mode: the frame's buffer comes back, but the device did not take the frame. */
+	if (r == -EBUSY && x->copy)
+		x->port.drops.n[DROP_TX_REFUSED]++;
+	after = xdp_ring_pending(&tx_sock(x)->tx);
+	return x->copy && after > 0 && (after < before || r == -EBUSY);
+}
+
+static uint32_t xdp_tx(struct port *p, struct frame *const *frames, uint32_t n)
+{
+	struct xdp_port *x = to_xdp(p);
+	uint32_t room, i;
+
+	reap(x);
+	if (unlikely(x->down)) /* is it up again? */
+		kick_once(x);
+	if (unlikely(x->down || x->gone)) {
+		for (i = 0; i < n; i++)
+			drop_tx(x, frames[i], DROP_TX_DOWN);
+		return n;
+	}
+	room = tx_room(x, n);
+	for (i = 0; i < n; i++) {
+		const struct frame *f = frames[i];
+
+		if (unlikely(f->len == 0 || !sends_in_place(x, f))) {
+			if (!send_copy(x, f))
+				break;
+			room = tx_room(x, n - i);
+			continue;
+		}
+		if (room == 0)
+			break;
+		room--;
+		queue_desc(x, f->buf, (uint64_t)(f->data - x->umem), f->len, 0);
+		p->stats.tx_packets++;
+		p->stats.tx_bytes += f->len;
+	}
+	xdp_ring_publish(&tx_sock(x)->tx);
+	x->kick = true;
+	return i;
+}
+
+static void xdp_flush(struct port *p)
+{
+	struct xdp_port *x = to_xdp(p);
+
+	if (!x->kick || x->down || x->gone)
+		return;
+	if (xdp_ring_needs_wakeup(&tx_sock(x)->tx)) {
+		for (int i = 0; i < KICKS_MAX && kick_once(x); i++)
+			;
+	}
+	/* The rest, if any, in the next round; a device that is down is asked in tx(). */
+	x->kick = !x->down && xdp_ring_pending(&tx_sock(x)->tx) > 0;
+	reap(x);
+}
+
+/* --- sleep --- */
+
+/* Has the worker woken a little later although no frame comes. */
+static void arm_timer(struct xdp_port *x)
+{
+	struct itimerspec its = {.it_value.tv_nsec = RETRY_NS};
+
+	timerfd_settime(x->timer_fd, 0, &its, NULL);
+	x->timer_armed = true;
+}
+
+static void disarm_timer(struct xdp_port *x)
+{
+	uint64_t n;
+
+	if (x->timer_armed && read(x->timer_fd, &n, sizeof(n)) == sizeof(n))
+		x->timer_armed = false;
+}
+
+/* A socket whose device has vanished is readable for ever: stop listening to it. */
+static void check_gone(struct xdp_port *x)
+{
+	struct epoll_event ev[8];
+	int n = epoll_wait(x->port.fd, ev, array_size(ev), 0);
+
+	for (int i = 0; i < n; i++) {
+		if (!(ev[i].events & (EPOLLERR | EPOLLHUP)))
+			continue;
+		epoll_ctl(x->port.fd, EPOLL_CTL_DEL, ev[i].data.fd, NULL);
+		x->gone = true;
+	}
+}
+
+static bool xdp_arm(struct port *p)
+{
+	struct xdp_port *x = to_xdp(p);
+	bool starved = false;
+
+	disarm_timer(x);
+	if (++x->idle_arms >= IDLE_ARMS) {
+		x->idle_arms = 0;
+		check_gone(x);
+	}
+	if (x->gone)
+		return false;
+	reap(x);
+	for (uint32_t i = 0; i < x->n_queues; i++) {
+		struct queue *q = &x->queues[i];
+
+		if (xdp_ring_ready(&q->sock.rx, 1)) {
+			p->stats.wakeups++;
+			return true;
+		}
+		starved |= q->n_fill < FILL_LOW && !refill(x, q, p->bufs);
+	}
+	xdp_flush(p);
+	if ((x->kick || starved) && !x->timer_armed)
+		arm_timer(x);
+	return false;
+}
+
+/* --- counters --- */
+
+static void update_queue(struct xdp_port *x, struct queue *q)
+{
+	struct xdp_statistics st;
+	uint64_t *drops = x->port.drops.n, dropped, empty;
+
+	if (xdp_sock_statistics(&q->sock, &st) < 0)
+		return;
+	dropped = st.rx_dropped - q->seen.rx_dropped;
+	empty = st.rx_fill_ring_empty_descs - q->seen.rx_fill_ring_empty_descs;
+	drops[DROP_RX_RING_FULL] += st.rx_ring_full - q->seen.rx_ring_full;
+	/*
+	 * A frame dropped for want of a buffer counts in both: the worker was late, or the pool is
+	 * empty. The rest was longer than a buffer, or found too few of them (frames in pieces).
+	 */
+	empty = min_of(empty, dropped);
+	drops[q->starved ? DROP_NO_BUFFER : DROP_RX_RING_FULL] += empty;
+	drops[x->sg ? DROP_RX_RING_FULL : DROP_OVERSIZE] += dropped - empty;
+	q->starved = q->n_fill < FILL_LOW;
+	drops[DROP_TX_REFUSED] += st.tx_invalid_descs - q->seen.tx_invalid_descs;
+	q->seen = st;
+}
+
+static void xdp_update_stats(struct port *p)
+{
+	struct xdp_port *x = to_xdp(p);
+	uint64_t restored, lost;
+
+	for (uint32_t i = 0; i < x->n_queues; i++)
+		update_queue(x, &x->queues[i]);
+	xdp_prog_counters(&x->prog, &restored, &lost);
+	p->stats.offload.tags_restored += restored - x->seen_restored;
+	p->drops.n[DROP_RX_TRUNCATED] += lost - x->seen_lost;
+	x->seen_restored = restored;
+	x->seen_lost = lost;
+}
+
+/* --- open and close --- */
+
+static int bind_failed(int r, bool sg, const char **ret_why)
+{
+	switch (r) {
+	case -EBUSY:
+		*ret_why = "another AF_XDP socket uses a queue of this device";
+		break;
+	case -EPERM:
+		*ret_why = "binding an AF_XDP socket needs CAP_NET_RAW";
+		break;
+	default:
+		*ret_why = sg ? "its MTU needs frames of several buffers, which the kernel (6.6) or "
+				"the device does not support with AF_XDP: use driver packet"
+			      : "the device does not support AF_XDP";
+	}
+	return error_origin(r);
+}
+
+static int open_socket(struct xdp_port *x, uint32_t i, const char **ret_why)
+{
+	struct xdp_sock_config cfg = {
+		.umem = x->umem,
+		.umem_size = x->umem_size,
+		.chunk_size = 1u << x->shift,
+		.rx_size = RX_SIZE,
+		.fill_size = RX_SIZE,
+		.tx_size = i == 0 ? TX_SIZE : 0,
+	};
+	struct xdp_sock *s = &x->queues[i].sock;
+	int r = xdp_sock_open(s, &cfg, ret_why), size = SNDBUF;
+
+	if (r < 0)
+		return error_trace(r);
+	if (setsockopt(s->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0)
+		log_debug("port %s: keeps the default send buffer", x->port.name);
+	return 0;
+}
+
+static int bind_socket(struct xdp_port *x, uint32_t i, struct bufcache *bufs, const char **ret_why)
+{
+	struct queue *q = &x->queues[i];
+	struct epoll_event ev = {.events = EPOLLIN, .data.fd = q->sock.fd};
+	/* Without a flag the kernel takes zero-copy if the driver can, else it copies. */
+	uint16_t flags = (uint16_t)(XDP_USE_NEED_WAKEUP | (x->prog.native ? 0 : XDP_COPY) |
+				    (x->sg ? XDP_USE_SG : 0));
+	int r;
+
+	if (!refill(x, q, bufs)) {
+		*ret_why = "not enough free buffers in the region";
+		return error_origin(-ENOBUFS);
+	}
+	r = xdp_sock_bind(&q->sock, x->dev.ifindex, i, flags);
+	if (r < 0)
+		return bind_failed(r, x->sg, ret_why);
+	if (epoll_ctl(x->port.fd, EPOLL_CTL_ADD, q->sock.fd, &ev) < 0) {
+		*ret_why = "its sockets cannot be watched";
+		return error_origin(-errno);
+	}
+	r = xdp_prog_set_socket(&x->prog, i, q->sock.fd);
+	if (r < 0)
+		*ret_why = "the XDP program does not take the socket";
+	return error_trace(r);
+}
+
+static int make_fds(struct xdp_port *x, const char **ret_why)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+
+	*ret_why = "no descriptors";
+	x->port.fd = epoll_create1(EPOLL_CLOEXEC);
+	x->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (x->port.fd < 0 || x->timer_fd < 0)
+		return error_origin(-errno);
+	ev.data.fd = x->timer_fd;
+	if (epoll_ctl(x->port.fd, EPOLL_CTL_ADD, x->timer_fd, &ev) < 0)
+		return error_origin(-errno);
+	x->promisc_fd = xdp_dev_promisc(x->dev.ifindex);
+	if (x->promisc_fd < 0)
+		*ret_why = "cannot be made promiscuous";
+	return x->promisc_fd < 0 ? error_trace(x->promisc_fd) : 0;
+}
+
+/* Sockets first (slow), then the program, then what makes frames flow. */
+static int start(struct xdp_port *x, const char **ret_why)
+{
+	struct bufcache bufs;
+	int r = make_fds(x, ret_why);
+
+	for (uint32_t i = 0; r == 0 && i < x->n_queues; i++)
+		r = open_socket(x, i, ret_why);
+	if (r == 0)
+		r = xdp_prog_attach(&x->prog, &x->dev, x->sg, ret_why);
+	/* The worker's cache is its own: this runs in the main thread. */
+	bufcache_init(&bufs, x->pool);
+	for (uint32_t i = 0; r == 0 && i < x->n_queues; i++)
+		r = bind_socket(x, i, &bufs, ret_why);
+	bufcache_deinit(&bufs);
+	if (r < 0)
+		return error_trace(r);
+	x->copy = !xdp_sock_zero_copy(tx_sock(x));
+	strcpy(x->port.mode, !x->prog.native ? "generic" : x->copy ? "native" : "zero-copy");
+	return 0;
+}
+
+/* Bytes of a frame that fit a buffer in its own chunk. */
+static uint32_t chunk_room(const struct bufpool *pool)
+{
+	return bufpool_region(pool)->layout.params.buf_size - MEM_BUF_OFFSET;
+}
+
+static struct xdp_port *xdp_new(const struct port_config *cfg, const struct xdp_dev *dev, bool sg)
+{
+	const struct region *region = bufpool_region(cfg->pool);
+	struct xdp_port *x = calloc(1, sizeof(*x) + dev->n_queues * sizeof(struct queue));
+
+	if (!x)
+		return NULL;
+	x->port.driver = &port_driver_xdp;
+	x->port.bufs = cfg->bufs;
+	x->port.ifindex = dev->ifindex;
+	strncpy(x->port.name, cfg->name, sizeof(x->port.name) - 1);
+	x->pool = cfg->pool;
+	x->umem = region_umem(region);
+	x->umem_size = region_umem_size(region);
+	x->shift = (uint32_t)__builtin_ctz(region->layout.params.buf_size);
+	x->room = chunk_room(cfg->pool);
+	x->n_bufs = region->layout.params.buf_num;
+	x->dev = *dev;
+	x->sg = sg;
+	x->port.fd = x->timer_fd = x->promisc_fd = -1;
+	x->n_queues = dev->n_queues;
+	for (uint32_t i = 0; i < x->n_queues; i++)
+		x->queues[i].sock.fd = -1;
+	x->held = calloc(x->n_bufs, 1);
+	if (!x->held) {
+		free(x);
+		return NULL;
+	}
+	return x;
+}
+
+static int check_config(const struct port_config *cfg, const struct xdp_dev *dev,
+			const char **ret_why)
+{
+	uint32_t buf_size = bufpool_region(cfg->pool)->layout.params.buf_size;
+
+	if (dev->loopback)
+		*ret_why = "a loopback device has no frames for a bridge";
+	else if (buf_size > MEM_PAGE)
+		*ret_why = "AF_XDP takes buffers of 2,048 or 4,096 bytes: change buf-size or use "
+			   "driver packet";
+	else if (dev->n_queues > QUEUES_MAX)
+		*ret_why = "has more than 256 queues: reduce them with ethtool -L";
+	else
+		return 0;
+	return error_origin(-EINVAL);
+}
+
+/* What the kernel had when its sockets closed. */
+static void take_back(struct xdp_port *x)
+{
+	struct bufcache bufs;
+
+	bufcache_init(&bufs, x->pool);
+	for (uint32_t i = 0; i < x->n_bufs; i++) {
+		uint32_t n = (x->held[i] & HELD_RX ? 1 : 0) + (x->held[i] & HELD_TX_MASK);
+
+		while (n--)
+			buf_put(&bufs, &i, 1);
+	}
+	for (uint32_t i = 0; i < x->n_queues; i++) {
+		if (x->queues[i].gather.buf)
+			buf_put(&bufs, &x->queues[i].gather.buf, 1);
+	}
+	bufcache_deinit(&bufs);
+}
+
+static void xdp_close(struct port *p)
+{
+	struct xdp_port *x = to_xdp(p);
+	bool zero_copy = strcmp(p->mode, "zero-copy") == 0;
+
+	xdp_prog_detach(&x->prog);
+	for (uint32_t i = 0; i < x->n_queues; i++)
+		xdp_sock_close(&x->queues[i].sock);
+	/*
+	 * A zero-copy driver lets go of its buffers in deferred work, of which nobody tells; until
+	 * then the device may still write into them.
+	 */
+	if (zero_copy)
+		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+	take_back(x);
+	if (x->promisc_fd >= 0)
+		close(x->promisc_fd);
+	if (x->timer_fd >= 0)
+		close(x->timer_fd);
+	if (p->fd >= 0)
+		close(p->fd);
+	free(x->held);
+	free(x);
+}
+
+static int try_open(const struct port_config *cfg, const struct xdp_dev *dev, bool sg,
+		    struct port **ret, const char **ret_why)
+{
+	struct xdp_port *x = xdp_new(cfg, dev, sg);
+	int r;
+
+	if (!x) {
+		*ret_why = "no memory";
+		return error_origin(-ENOMEM);
+	}
+	r = start(x, ret_why);
+	if (r < 0) {
+		xdp_close(&x->port);
+		return error_trace(r);
+	}
+	*ret = &x->port;
+	return 0;
+}
+
+/* Errors that have nothing to do with frames in pieces. */
+static bool is_final(int r)
+{
+	return r == -EPERM || r == -EBUSY || r == -EEXIST || r == -ENOMEM || r == -ENODEV || r == -ENOBUFS;
+}
+
+static int xdp_open(const struct port_config *cfg, struct port **ret, const char **ret_why)
+{
+	struct xdp_dev dev;
+	bool need_sg, want_sg;
+	const char *why;
+	int r = xdp_dev_query(cfg->name, &dev, ret_why);
+
+	if (r < 0)
+		return error_trace(r);
+	r = check_config(cfg, &dev, ret_why);
+	if (r < 0)
+		return error_trace(r);
+	/*
+	 * Frames in pieces where the MTU needs them, and on virtual devices, whose peer may change
+	 * its MTU (veth refuses a program without, -ERANGE, when the peer's is too large). Not on
+	 * other NICs: there it may cost zero-copy.
+	 */
+	need_sg = dev.mtu + FRAME_HEADER_SIZE + TAGS_SIZE > chunk_room(cfg->pool);
+	want_sg = need_sg || dev.has_peer;
+	r = try_open(cfg, &dev, want_sg, ret, ret_why);
+	if (r < 0 && !is_final(r) && !need_sg && try_open(cfg, &dev, !want_sg, ret, &why) == 0)
+		return 0;
+	return error_trace(r);
+}
+
+const struct port_driver port_driver_xdp = {
+	.name = "xdp",
+	.open = xdp_open,
+	.close = xdp_close,
+	.rx = xdp_rx,
+	.tx = xdp_tx,
+	.flush = xdp_flush,
+	.arm = xdp_arm,
+	.update_stats = xdp_update_stats,
+};

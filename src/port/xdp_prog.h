@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The XDP program of one device: loaded, attached by bpf_link (it goes when the daemon goes), its
+ * map of sockets. Main thread, but for the counters.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "port/xdp_dev.h"
+#include "sys/bpf.h"
+
+struct xsk_bpf;
+struct xsk_tag_bpf;
+
+/* All zero: nothing attached. One of plain and tag is set while attached. */
+struct xdp_prog {
+	struct xsk_bpf *plain;
+	struct xsk_tag_bpf *tag; /* puts VLAN tags back */
+	struct sys_bpf_attachment link;
+	bool native; /* runs in the driver; else generic */
+};
+
+/*
+ * Loads the program that suits the device and attaches it, natively if possible. frags: frames in
+ * several pieces are taken too. 0 or -errno with a sentence fragment; nothing is left.
+ */
+int xdp_prog_attach(struct xdp_prog *p, const struct xdp_dev *dev, bool frags,
+		    const char **ret_why);
+/* Frames of queue go to this socket from now on. 0 or -errno. */
+int xdp_prog_set_socket(struct xdp_prog *p, uint32_t queue, int fd);
+/* Tags put back and frames lost because that failed, since attach. Any thread. */
+void xdp_prog_counters(const struct xdp_prog *p, uint64_t *ret_restored, uint64_t *ret_lost);
+void xdp_prog_detach(struct xdp_prog *p);
