@@ -3,10 +3,10 @@
 
 title "Act 2: a port joins while traffic flows"
 if ! ip netns exec ns1 true 2>/dev/null; then
-	quiet=yes
-	two_hosts
-	bridge_between
-	quiet=no
+    quiet=yes
+    two_hosts
+    bridge_between
+    quiet=no
 fi
 drawing <<'EOF'
 

@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
 
 if [ "${1:-}" != --inside ]; then
-	enter_world "$here/demo.sh" "$@"
+    enter_world "$here/demo.sh" "$@"
 fi
 shift
 
@@ -18,8 +18,8 @@ trap end_world EXIT
 
 [ $# -gt 0 ] || set -- $(cd "$here" && ls act*.sh | sed 's/^act//; s/\.sh$//' | sort -n)
 for act; do
-	[ -f "$here/act$act.sh" ] || fail "demo: there is no act $act"
-	. "$here/act$act.sh"
+    [ -f "$here/act$act.sh" ] || fail "demo: there is no act $act"
+    . "$here/act$act.sh"
 done
 
 title "The end"

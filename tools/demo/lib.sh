@@ -10,7 +10,7 @@ n_checks=0
 
 bold= green= red= dim= plain=
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ] && [ "${TERM:-dumb}" != dumb ]; then
-	bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' dim=$'\e[2m' plain=$'\e[0m'
+    bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' dim=$'\e[2m' plain=$'\e[0m'
 fi
 yes_mark=ok no_mark=FAILED unicode=no
 case "${LC_ALL:-${LC_CTYPE:-${LANG:-}}}" in
@@ -20,141 +20,141 @@ esac
 # Starts SCRIPT again inside new namespaces; does not return.
 enter_world()
 {
-	local script=$1
-	shift
-	if [ "$(id -u)" != 0 ]; then
-		echo "demo: needs root: it makes network namespaces and loads BPF programs. sudo ./dev demo" >&2
-		exit 1
-	fi
-	[ -x "$build/viaductd" ] && [ -x "$build/viaduct" ] || {
-		echo "demo: $build/viaductd is not built: ./dev build" >&2
-		exit 1
-	}
-	exec unshare --net --mount --pid --fork --kill-child --mount-proc --propagation private \
-		bash "$script" --inside "$@"
+    local script=$1
+    shift
+    if [ "$(id -u)" != 0 ]; then
+        echo "demo: needs root: it makes network namespaces and loads BPF programs. sudo ./dev demo" >&2
+        exit 1
+    fi
+    [ -x "$build/viaductd" ] && [ -x "$build/viaduct" ] || {
+        echo "demo: $build/viaductd is not built: ./dev build" >&2
+        exit 1
+    }
+    exec unshare --net --mount --pid --fork --kill-child --mount-proc --propagation private \
+        bash "$script" --inside "$@"
 }
 
 # Private /run (names of namespaces, the daemon's sockets) and /sys (this network's devices).
 make_world()
 {
-	mount -t tmpfs -o mode=755 run /run
-	mount -t sysfs sysfs /sys
-	mount -t bpf bpf /sys/fs/bpf
-	mkdir -p /run/netns
-	ip link set lo up
-	scratch=$(mktemp -d "${TMPDIR:-/tmp}/viaduct-demo.XXXXXX")
-	export VIADUCT_RUN_DIR=/run/viaduct PATH="$build:$PATH"
-	trap 'exit 130' INT TERM
+    mount -t tmpfs -o mode=755 run /run
+    mount -t sysfs sysfs /sys
+    mount -t bpf bpf /sys/fs/bpf
+    mkdir -p /run/netns
+    ip link set lo up
+    scratch=$(mktemp -d "${TMPDIR:-/tmp}/viaduct-demo.XXXXXX")
+    export VIADUCT_RUN_DIR=/run/viaduct PATH="$build:$PATH"
+    trap 'exit 130' INT TERM
 }
 
 # What has to happen on every way out. Processes need no care: the script is process 1 of its world,
 # and the kernel ends the others with it.
 end_world()
 {
-	rm -rf "$scratch"
+    rm -rf "$scratch"
 }
 
 # The polite end: the bridge goes, its ports are as they were, the daemon stops.
 leave_world()
 {
-	run viaduct delbr br0
-	check "the bridge's interface is gone" bash -c '! ip link show dev br0'
-	check "veth10 is as it was before" port_is_clean veth10
-	check "veth30 is as it was before" port_is_clean veth30
-	run viaduct shutdown
-	check "the daemon has ended" until_true 5 bash -c '! viaduct status'
+    run viaduct delbr br0
+    check "the bridge's interface is gone" bash -c '! ip link show dev br0'
+    check "veth10 is as it was before" port_is_clean veth10
+    check "veth30 is as it was before" port_is_clean veth30
+    run viaduct shutdown
+    check "the daemon has ended" until_true 5 bash -c '! viaduct status'
 }
 
 # Nothing of ours is left on a device: no promiscuity, no tc and no XDP program.
 port_is_clean()
 {
-	ip -d link show dev "$1" | tee "$scratch/link"
-	grep -q 'promiscuity 0' "$scratch/link" && ! grep -q xdp "$scratch/link" &&
-		[ -z "$(tc filter show dev "$1" ingress 2>/dev/null)" ]
+    ip -d link show dev "$1" | tee "$scratch/link"
+    grep -q 'promiscuity 0' "$scratch/link" && ! grep -q xdp "$scratch/link" &&
+        [ -z "$(tc filter show dev "$1" ingress 2>/dev/null)" ]
 }
 
 title()
 {
-	[ "$quiet" = yes ] || printf '\n%s== %s ==%s\n' "$bold" "$*" "$plain"
+    [ "$quiet" = yes ] || printf '\n%s== %s ==%s\n' "$bold" "$*" "$plain"
 }
 
 say()
 {
-	[ "$quiet" = yes ] || printf '\n%s\n' "$*"
+    [ "$quiet" = yes ] || printf '\n%s\n' "$*"
 }
 
 show_command()
 {
-	[ "$quiet" = yes ] || printf '%s$ %s%s\n' "$bold" "$*" "$plain"
+    [ "$quiet" = yes ] || printf '%s$ %s%s\n' "$bold" "$*" "$plain"
 }
 
 indent()
 {
-	sed 's/^/    /'
+    sed 's/^/    /'
 }
 
 fail()
 {
-	printf '%s  %s %s%s\n' "$red" "$no_mark" "$1" "$plain"
-	exit 1
+    printf '%s  %s %s%s\n' "$red" "$no_mark" "$1" "$plain"
+    exit 1
 }
 
 # run COMMAND...: prints it, runs it, shows what it says. A failure ends the demo.
 run()
 {
-	local status=0
-	show_command "$*"
-	"$@" >"$scratch/last" 2>&1 || status=$?
-	if [ "$quiet" = no ] || [ "$status" != 0 ]; then
-		sed '/^$/d' "$scratch/last" | indent
-	fi
-	[ "$status" = 0 ] || fail "exit status $status: $*"
+    local status=0
+    show_command "$*"
+    "$@" >"$scratch/last" 2>&1 || status=$?
+    if [ "$quiet" = no ] || [ "$status" != 0 ]; then
+        sed '/^$/d' "$scratch/last" | indent
+    fi
+    [ "$status" = 0 ] || fail "exit status $status: $*"
 }
 
 # check TEXT COMMAND...: the demo is only worth something if it looks at the results.
 check()
 {
-	local text=$1
-	shift
-	if ! "$@" >"$scratch/check" 2>&1; then
-		indent <"$scratch/check"
-		fail "$text"
-	fi
-	n_checks=$((n_checks + 1))
-	[ "$quiet" = yes ] || printf '%s  %s %s%s\n' "$green" "$yes_mark" "$text" "$plain"
+    local text=$1
+    shift
+    if ! "$@" >"$scratch/check" 2>&1; then
+        indent <"$scratch/check"
+        fail "$text"
+    fi
+    n_checks=$((n_checks + 1))
+    [ "$quiet" = yes ] || printf '%s  %s %s%s\n' "$green" "$yes_mark" "$text" "$plain"
 }
 
 # Does the output of the last command have a line like this (extended regular expression)?
 said()
 {
-	grep -qE "$1" "$scratch/last" || { cat "$scratch/last"; return 1; }
+    grep -qE "$1" "$scratch/last" || { cat "$scratch/last"; return 1; }
 }
 
 # until_true SECONDS COMMAND...: polls a condition.
 until_true()
 {
-	local end=$((SECONDS + $1))
-	shift
-	until "$@" >/dev/null 2>&1; do
-		[ $SECONDS -lt $end ] || { "$@"; return; }
-		sleep 0.05
-	done
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        [ $SECONDS -lt $end ] || { "$@"; return; }
+        sleep 0.05
+    done
 }
 
 # Prints a drawing from standard input, in ASCII where the terminal has no lines.
 drawing()
 {
-	if [ $unicode = yes ]; then
-		cat
-	else
-		sed 's/┌/+/g; s/┐/+/g; s/└/+/g; s/┘/+/g; s/├/+/g; s/┤/+/g; s/┬/+/g; s/┴/+/g
-		     s/─/-/g; s/│/|/g'
-	fi
+    if [ $unicode = yes ]; then
+        cat
+    else
+        sed 's/┌/+/g; s/┐/+/g; s/└/+/g; s/┘/+/g; s/├/+/g; s/┤/+/g; s/┬/+/g; s/┴/+/g
+             s/─/-/g; s/│/|/g'
+    fi
 }
 
 draw()
 {
-	drawing <<'EOF'
+    drawing <<'EOF'
 
           ns1                                                    ns2
     ┌──────────────┐       ┌───────────────────────┐       ┌──────────────┐
@@ -167,23 +167,23 @@ EOF
 # ns1 and ns2, each with one end of a cable whose other end is here.
 two_hosts()
 {
-	run ip netns add ns1
-	run ip netns add ns2
-	run ip link add veth10 type veth peer name veth20 netns ns1
-	run ip link add veth30 type veth peer name veth40 netns ns2
-	run ip -n ns1 addr add 192.168.56.1/24 dev veth20
-	run ip -n ns2 addr add 192.168.56.2/24 dev veth40
-	run ip -n ns1 link set veth20 up
-	run ip -n ns2 link set veth40 up
-	run ip link set veth10 up
-	run ip link set veth30 up
+    run ip netns add ns1
+    run ip netns add ns2
+    run ip link add veth10 type veth peer name veth20 netns ns1
+    run ip link add veth30 type veth peer name veth40 netns ns2
+    run ip -n ns1 addr add 192.168.56.1/24 dev veth20
+    run ip -n ns2 addr add 192.168.56.2/24 dev veth40
+    run ip -n ns1 link set veth20 up
+    run ip -n ns2 link set veth40 up
+    run ip link set veth10 up
+    run ip link set veth30 up
 }
 
 # A bridge between them, in brctl's words.
 bridge_between()
 {
-	run viaduct addbr br0
-	run viaduct addif br0 veth10 veth30
-	run ip link set br0 up
-	until_true 5 ip netns exec ns1 ping -c 1 -W 1 192.168.56.2 || fail "no connection"
+    run viaduct addbr br0
+    run viaduct addif br0 veth10 veth30
+    run ip link set br0 up
+    until_true 5 ip netns exec ns1 ping -c 1 -W 1 192.168.56.2 || fail "no connection"
 }

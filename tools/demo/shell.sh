@@ -8,7 +8,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
 
 if [ "${1:-}" != --inside ]; then
-	enter_world "$here/shell.sh" "$@"
+    enter_world "$here/shell.sh" "$@"
 fi
 shift
 
@@ -20,8 +20,8 @@ bridge_between
 trap - INT
 
 if [ $# -gt 0 ]; then
-	"$@"
-	exit
+    "$@"
+    exit
 fi
 draw
 cat <<TEXT

@@ -8,8 +8,8 @@ export PYTHONDONTWRITEBYTECODE=1
 
 finish()
 {
-	sync
-	/bin/busybox poweroff -f
+    sync
+    /bin/busybox poweroff -f
 }
 trap finish EXIT
 
@@ -32,7 +32,7 @@ printf '#!/bin/sh\nexec /bin/busybox modprobe "$@"\n' >/run/vm/modprobe
 chmod +x /run/vm/modprobe
 echo /run/vm/modprobe >/proc/sys/kernel/modprobe
 for m in tun veth bridge 8021q vxlan ip_gre sch_ingress cls_bpf sch_clsact dummy; do
-	busybox modprobe $m 2>/dev/null
+    busybox modprobe $m 2>/dev/null
 done
 mkdir -p /dev/net
 [ -e /dev/net/tun ] || mknod /dev/net/tun c 10 200
@@ -44,33 +44,33 @@ cd "$top" || exit 1
 # Unit tests: the programs themselves, Meson would want to write to the build directory.
 t0=$SECONDS passed=0 failed=0
 for t in build/*_test; do
-	if timeout 600 "$t" >/tmp/unit.txt 2>&1; then
-		n=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test(s)\./\1/p' /tmp/unit.txt)
-		passed=$((passed + ${n:-1}))
-	else
-		failed=$((failed + 1))
-		echo "FAILED $t" | tee -a $out/unit.txt
-		tail -30 /tmp/unit.txt
-	fi
+    if timeout 600 "$t" >/tmp/unit.txt 2>&1; then
+        n=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test(s)\./\1/p' /tmp/unit.txt)
+        passed=$((passed + ${n:-1}))
+    else
+        failed=$((failed + 1))
+        echo "FAILED $t" | tee -a $out/unit.txt
+        tail -30 /tmp/unit.txt
+    fi
 done
 echo "$passed $failed 0" >$out/unit-counts
 echo $((SECONDS - t0)) >$out/unit-seconds
 echo "vm: unit: $passed passed, $failed failed, $((SECONDS - t0)) s"
 
 if [ -x build/viaductd ]; then
-	ip netns add vm-first
-	export VIADUCT_RUN_DIR=/run/vm/first
-	mkdir -p $VIADUCT_RUN_DIR
-	ip netns exec vm-first build/viaduct addbr br0 && ip netns exec vm-first build/viaduct status
-	ip netns pids vm-first | xargs -r kill
-	unset VIADUCT_RUN_DIR
-	sleep 1
-	ip netns del vm-first
+    ip netns add vm-first
+    export VIADUCT_RUN_DIR=/run/vm/first
+    mkdir -p $VIADUCT_RUN_DIR
+    ip netns exec vm-first build/viaduct addbr br0 && ip netns exec vm-first build/viaduct status
+    ip netns pids vm-first | xargs -r kill
+    unset VIADUCT_RUN_DIR
+    sleep 1
+    ip netns del vm-first
 fi
 
 mapfile -t args < <(sed '/^$/d' $out/pytest-args)
 VIADUCT_TEST_DEADLINE=${VIADUCT_TEST_DEADLINE:-90} VIADUCT_TEST_VM=1 /usr/bin/python3 -m pytest tests/netns \
-	-q -n "$jobs" -o timeout=1200 --junitxml=/tmp/netns.xml "${args[@]}" 2>&1 | tee /tmp/netns.txt
+    -q -n "$jobs" -o timeout=1200 --junitxml=/tmp/netns.xml "${args[@]}" 2>&1 | tee /tmp/netns.txt
 status=${PIPESTATUS[0]}
 cp /tmp/netns.xml /tmp/netns.txt $out/
 echo "$status" >$out/done
