@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Any frames, 0 to 65,549 bytes, through both passes of a bridge whose ports change all the time.
+ * ASan watches the reads; the test kit aborts if a reference of a buffer is lost or given back
+ * twice. The input is a list of operations; each takes what it needs from the front, zeros when
+ * the input has ended.
+ */
+#include <stddef.h>
+
+#include "base/bytes.h"
+#include "core/testkit.h"
+
+#define N_PORTS	   5u
+#define CAPACITY   32u /* so that limits are met */
+#define STATIONS   64u
+#define STEPS_MAX  2000u
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct fuzz {
+	struct bytes in;
+	struct kit *k;
+	struct bport *ports[N_PORTS + 1]; /* [0]: the host's */
+};
+
+static struct bport *pick(struct fuzz *z, uint8_t n)
+{
+	return z->ports[n % (N_PORTS + 1)];
+}
+
+/* An address that is likely to have been seen, or to mean something. */
+static uint64_t address(struct fuzz *z)
+{
+	uint8_t n = bytes_u8(&z->in);
+	struct bport *p = pick(z, n);
+
+	if (n < STATIONS)
+		return 0x020000000000ULL + n;
+	if (n < 128)
+		return MAC_RESERVED_BASE + (n & 0xf);
+	if (n < 160 && p)
+		return p->mac;
+	if (n < 176)
+		return bridge_mac(z->k->br);
+	if (n < 192)
+		return MAC_BROADCAST;
+	return bytes_mac(&z->in);
+}
+
+static void set_offload(struct fuzz *z, struct frame *f)
+{
+	f->gso = bytes_u8(&z->in) % FRAME_GSO_N;
+	f->flags = bytes_u8(&z->in) & (FRAME_CSUM_PARTIAL | FRAME_CSUM_VALID | FRAME_GSO_ECN);
+	f->gso_size = bytes_be16(&z->in);
+	f->csum_start = bytes_be16(&z->in);
+	f->csum_offset = bytes_be16(&z->in);
+	f->hdr_len = bytes_be16(&z->in);
+}
+
+/* A frame of the kit's batch: shape, addresses, then up to 32 bytes behind them. */
+static void add_frame(struct fuzz *z)
+{
+	uint8_t shape = bytes_u8(&z->in);
+	uint32_t len = bytes_be16(&z->in);
+	struct frame *f;
+
+	if (shape & 1)
+		len %= 128;
+	else if (shape & 2)
+		len = FRAME_SIZE_MAX - len % 64;
+	f = kit_frame(z->k, address(z), address(z), len);
+	for (uint32_t i = 12; i < len && i < 44 && shape & 4; i++)
+		f->data[i] = bytes_u8(&z->in);
+	if (shape & 8)
+		set_offload(z, f);
+	if (shape & 16 && len >= 16)
+		memcpy(f->data + 12, "\x81\x00", 2);
+}
+
+static void op_frames(struct fuzz *z)
+{
+	struct bport *in = pick(z, bytes_u8(&z->in));
+	uint32_t n = bytes_u8(&z->in) % (BATCH_MAX + 1);
+
+	while (n-- > 0 && bytes_left(&z->in) > 0)
+		add_frame(z);
+	if (in) {
+		kit_run(z->k, in);
+		return;
+	}
+	for (uint32_t i = 0; i < z->k->in->n; i++)
+		kit_put(z->k, &z->k->in->frames[i].buf, 1);
+	z->k->in->n = 0;
+}
+
+static void op_flags(struct fuzz *z)
+{
+	struct bport *p = pick(z, bytes_u8(&z->in));
+
+	if (!p)
+		return;
+	bridge_port_set_flags(z->k->br, p, 0xff, bytes_u8(&z->in));
+	p->group_fwd_mask = bytes_be16(&z->in);
+}
+
+static void op_state(struct fuzz *z)
+{
+	struct bport *p = pick(z, bytes_u8(&z->in));
+
+	if (p)
+		bridge_port_set_state(z->k->br, p, bytes_u8(&z->in) % BPORT_STATE_N);
+}
+
+static void op_link(struct fuzz *z)
+{
+	struct bport *p = pick(z, bytes_u8(&z->in));
+	uint64_t mac = address(z);
+
+	if (p)
+		bridge_port_link(z->k->br, p, mac, bytes_be16(&z->in), bytes_u8(&z->in) & 1);
+}
+
+static void op_settings(struct fuzz *z)
+{
+	struct bridge_settings s = *bridge_settings(z->k->br);
+	uint8_t bits = bytes_u8(&z->in);
+
+	s.no_linklocal_learn = bits & 1;
+	s.monitor = (bits & 6) == 6;
+	s.promisc = bits & 8;
+	s.mac_set = bits & 16;
+	s.mtu_set = bits & 32;
+	s.group_fwd_mask = bytes_be16(&z->in);
+	s.ageing_time_s = bytes_u8(&z->in);
+	s.fdb_max_learned = bytes_u8(&z->in);
+	bridge_set(z->k->br, &s);
+}
+
+static void op_fdb(struct fuzz *z)
+{
+	struct fdb *fdb = bridge_fdb(z->k->br);
+	uint8_t what = bytes_u8(&z->in);
+	uint16_t port = bytes_u8(&z->in) % (N_PORTS + 3); /* some do not exist */
+	uint64_t mac = address(z);
+
+	if (what & 1)
+		fdb_del(fdb, mac, 0, port);
+	else
+		fdb_add(fdb, mac, 0, port, what >> 1 & 3, what & 8);
+}
+
+/* Takes a port out, or puts one in where there is none. */
+static void op_join(struct fuzz *z)
+{
+	uint32_t i = bytes_u8(&z->in) % (N_PORTS + 1);
+
+	kit_sent(z->k);
+	if (z->ports[i]) {
+		bridge_port_del(z->k->br, z->ports[i]);
+		z->ports[i] = NULL;
+	} else {
+		z->ports[i] = kit_port(z->k, "p", i == 0);
+	}
+}
+
+static void op_time(struct fuzz *z)
+{
+	z->k->now_ns += (uint64_t)bytes_be16(&z->in) << 26; /* up to 73 minutes */
+	bridge_tick(z->k->br, z->k->now_ns);
+}
+
+static void (*const ops[])(struct fuzz *z) = {
+	op_frames, op_frames, op_frames,   op_flags, op_state,
+	op_link,   op_fdb,    op_settings, op_join,  op_time,
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct fuzz z = {.k = kit_new(CAPACITY)};
+
+	bytes_init(&z.in, data, size);
+	for (uint32_t i = 0; i <= N_PORTS; i++)
+		z.ports[i] = kit_port(z.k, "p", i == 0);
+	for (uint32_t i = 0; i < STEPS_MAX && bytes_left(&z.in) > 0; i++)
+		ops[bytes_u8(&z.in) % array_size(ops)](&z);
+	kit_free(z.k);
+	return 0;
+}

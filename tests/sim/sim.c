@@ -1,0 +1,674 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The text simulator: bridges joined by LANs in virtual time, driven by a scenario file. The
+ * language (README.md beside this file) follows that of Open vSwitch's test-stp; the engine is the
+ * real one.
+ *
+ *   sim FILE...      runs scenarios; the first expectation that fails ends with status 1
+ *
+ * A port belongs to a LAN of the same name; what a bridge sends there arrives at all other bridges
+ * with a port in that LAN. Each bridge also has the port "host".
+ */
+#include <ctype.h>
+#include <stdarg.h>
+
+#include "core/testkit.h"
+
+#define SECOND_NS    1000000000ULL
+#define BRIDGES_MAX  16u
+#define WORDS_MAX    64u
+#define TX_MAX	     512u /* transmissions that one send may cause; more is a storm */
+#define STATION_BASE 0x020000000000ULL
+#define FDB_CAPACITY 256u
+
+struct bridge_sim {
+	struct kit *k;
+	uint64_t base; /* ports are base + 0x100 * number */
+	uint32_t events_seen[BRIDGE_EVENT_N];
+	uint64_t drops_seen[DROP_N];
+};
+
+/* A frame that a bridge sent. */
+struct tx {
+	unsigned bridge;
+	struct bport *port;
+	uint8_t *data;
+	uint32_t len;
+	struct frame meta;
+	bool expected;
+};
+
+struct sim {
+	const char *file;
+	unsigned line;
+	uint64_t now_ns;
+	struct bridge_sim bridges[BRIDGES_MAX];
+	struct tx txs[TX_MAX]; /* since the latest send */
+	unsigned n_txs;
+	bool storm;
+	char *words[WORDS_MAX];
+	unsigned n_words;
+};
+
+static void __attribute__((noreturn, format(printf, 2, 3))) fail(const struct sim *s,
+								 const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "%s:%u: ", s->file, s->line);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	exit(1);
+}
+
+/* Word i of the line; it must be there. */
+static char *word(struct sim *s, unsigned i)
+{
+	if (i >= s->n_words)
+		fail(s, "%s: too few words", s->words[0]);
+	return s->words[i];
+}
+
+static bool is(struct sim *s, unsigned i, const char *text)
+{
+	return i < s->n_words && strcmp(s->words[i], text) == 0;
+}
+
+static uint64_t number(struct sim *s, const char *text)
+{
+	char *end;
+	uint64_t r = strtoull(text, &end, 0);
+
+	if (end == text || *end)
+		fail(s, "%s: not a number", text);
+	return r;
+}
+
+static bool on_off(struct sim *s, const char *text)
+{
+	if (strcmp(text, "on") && strcmp(text, "off"))
+		fail(s, "%s: neither on nor off", text);
+	return text[1] == 'n';
+}
+
+static struct bridge_sim *bridge_at(struct sim *s, const char *text)
+{
+	uint64_t n = number(s, text);
+
+	if (n >= BRIDGES_MAX || !s->bridges[n].k)
+		fail(s, "bridge %s: there is none", text);
+	return &s->bridges[n];
+}
+
+static struct bport *port_named(struct sim *s, struct bridge_sim *b, const char *name)
+{
+	for (struct bport *p = bridge_port_next(b->k->br, NULL); p; p = bridge_port_next(b->k->br, p)) {
+		if (strcmp(p->name, name) == 0)
+			return p;
+	}
+	fail(s, "port %s: there is none", name);
+}
+
+/* "0.a": bridge and port. */
+static struct bport *port_at(struct sim *s, const char *text, struct bridge_sim **ret_bridge)
+{
+	char copy[32], *dot;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	dot = strchr(copy, '.');
+	if (!dot)
+		fail(s, "%s: not BRIDGE.PORT", text);
+	*dot = 0;
+	*ret_bridge = bridge_at(s, copy);
+	return port_named(s, *ret_bridge, dot + 1);
+}
+
+/* "aa": a station; "bcast"; "mcast"; "r0" to "rf": reserved; "@0", "@0.a": a bridge's, a port's;
+ * or in full with colons. */
+static uint64_t address(struct sim *s, const char *text)
+{
+	struct bridge_sim *b;
+	uint64_t mac;
+	char *end;
+
+	if (strcmp(text, "bcast") == 0)
+		return MAC_BROADCAST;
+	if (strcmp(text, "mcast") == 0)
+		return 0x01005e000001ULL;
+	if (text[0] == '@' && strchr(text, '.'))
+		return port_at(s, text + 1, &b)->mac;
+	if (text[0] == '@')
+		return bridge_mac(bridge_at(s, text + 1)->k->br);
+	if (text[0] == 'r' && isxdigit((unsigned char)text[1]) && !text[2])
+		return MAC_RESERVED_BASE + strtoul(text + 1, NULL, 16);
+	if (strchr(text, ':')) {
+		if (mac_parse(text, &mac) < 0)
+			fail(s, "%s: not an address", text);
+		return mac;
+	}
+	mac = strtoull(text, &end, 16);
+	if (*end || mac > 0xffffff)
+		fail(s, "%s: not an address", text);
+	return STATION_BASE + mac;
+}
+
+static void add_port(struct sim *s, struct bridge_sim *b, const char *name)
+{
+	bool host = strcmp(name, "host") == 0;
+	struct bport_config cfg = {.mtu = 1500, .link_up = true, .host = host};
+	struct bport *p;
+
+	snprintf(cfg.name, sizeof(cfg.name), "%s", name);
+	cfg.mac = host ? bridge_mac(b->k->br) : 0;
+	if (bridge_port_add(b->k->br, &cfg, &p) != 0)
+		fail(s, "port %s: not added", name);
+	if (!host)
+		bridge_port_link(b->k->br, p, b->base + 0x100u * p->no, 1500, true);
+}
+
+/* bridge 0 0x42 = a b */
+static void cmd_bridge(struct sim *s)
+{
+	uint64_t n = number(s, word(s, 1));
+	struct bridge_sim *b;
+
+	if (n >= BRIDGES_MAX || s->bridges[n].k)
+		fail(s, "bridge %s: not a free number below %u", s->words[1], BRIDGES_MAX);
+	b = &s->bridges[n];
+	b->k = kit_new(FDB_CAPACITY);
+	b->base = 0x02b000000000ULL + (n << 24) + number(s, word(s, 2));
+	b->k->now_ns = s->now_ns;
+	bridge_set_mac(b->k->br, b->base);
+	if (!is(s, 3, "="))
+		fail(s, "bridge: expected NUMBER ADDRESS = LAN...");
+	add_port(s, b, "host");
+	for (unsigned i = 4; i < s->n_words; i++)
+		add_port(s, b, s->words[i]);
+}
+
+/* run 1000 (seconds) */
+static void cmd_run(struct sim *s)
+{
+	uint64_t end = s->now_ns + number(s, word(s, 1)) * SECOND_NS;
+
+	for (;;) {
+		uint64_t next = end;
+
+		for (unsigned i = 0; i < BRIDGES_MAX; i++) {
+			uint64_t t;
+
+			if (!s->bridges[i].k)
+				continue;
+			t = bridge_tick(s->bridges[i].k->br, s->now_ns);
+			if (t <= s->now_ns)
+				fail(s, "bridge_tick() asks to be called in the past");
+			next = min_of(next, t);
+		}
+		if (s->now_ns == end)
+			break;
+		s->now_ns = next;
+	}
+	for (unsigned i = 0; i < BRIDGES_MAX; i++) {
+		if (s->bridges[i].k)
+			s->bridges[i].k->now_ns = s->now_ns;
+	}
+}
+
+static void forget_txs(struct sim *s)
+{
+	for (unsigned i = 0; i < s->n_txs; i++)
+		free(s->txs[i].data);
+	s->n_txs = 0;
+	s->storm = false;
+}
+
+/* Notes what the bridge's lists hold, with a copy of the bytes, and gives the buffers back. */
+static void collect(struct sim *s, unsigned bridge)
+{
+	struct kit *k = s->bridges[bridge].k;
+
+	for (uint32_t i = 0; i < k->out->n_used; i++) {
+		struct egress_list *l = &k->out->lists[k->out->used[i]];
+
+		for (uint32_t j = 0; j < l->n; j++) {
+			const struct frame *f = l->frames[j];
+			struct tx *t = &s->txs[s->n_txs];
+
+			if (s->n_txs == TX_MAX) {
+				s->storm = true;
+				break;
+			}
+			s->n_txs++;
+			*t = (struct tx){.bridge = bridge, .len = f->len, .meta = *f};
+			t->port = bridge_port(k->br, k->out->used[i]);
+			t->data = malloc(f->len);
+			kit_check(t->data != NULL, "out of memory");
+			memcpy(t->data, f->data, f->len);
+		}
+	}
+	kit_sent(k);
+}
+
+static void receive(struct sim *s, unsigned bridge, struct bport *p, const struct tx *t)
+{
+	struct kit *k = s->bridges[bridge].k;
+	struct frame *f = kit_frame(k, 0, 0, t->len);
+
+	memcpy(f->data, t->data, t->len);
+	f->gso = t->meta.gso;
+	f->gso_size = t->meta.gso_size;
+	f->csum_start = t->meta.csum_start;
+	kit_run(k, p);
+	collect(s, bridge);
+}
+
+/* What was sent into a LAN arrives at the other bridges there, until all is quiet or a storm. */
+static void spread(struct sim *s)
+{
+	for (unsigned i = 0; i < s->n_txs && !s->storm; i++) {
+		struct tx t = s->txs[i];
+
+		if (t.port->host)
+			continue;
+		for (unsigned n = 0; n < BRIDGES_MAX; n++) {
+			struct bport *p = NULL;
+
+			if (n == t.bridge || !s->bridges[n].k)
+				continue;
+			while ((p = bridge_port_next(s->bridges[n].k->br, p))) {
+				if (!p->host && p->link_up && strcmp(p->name, t.port->name) == 0)
+					receive(s, n, p, &t);
+			}
+		}
+	}
+}
+
+/* Options of send: len N, tag V, gso SIZE. */
+struct send_options {
+	uint32_t len, gso_size, n_tags;
+	uint16_t tags[2];
+};
+
+static struct send_options send_options(struct sim *s)
+{
+	struct send_options o = {.len = 60};
+
+	for (unsigned i = 3; i < s->n_words; i += 2) {
+		uint64_t v = number(s, word(s, i + 1));
+
+		if (is(s, i, "len"))
+			o.len = (uint32_t)min_of(v, FRAME_SIZE_MAX);
+		else if (is(s, i, "gso"))
+			o.gso_size = (uint32_t)v;
+		else if (is(s, i, "tag") && o.n_tags < 2)
+			o.tags[o.n_tags++] = (uint16_t)v;
+		else
+			fail(s, "send: %s: unknown option", s->words[i]);
+	}
+	return o;
+}
+
+/* Addresses, tags, and for GSO the least of IPv4 and TCP that the MTU check reads. */
+static void write_frame(struct frame *f, const struct send_options *o)
+{
+	uint32_t at = 12;
+
+	for (uint32_t i = 0; i < o->n_tags && f->len >= at + 6; i++, at += 4) {
+		bool outer_of_two = o->n_tags == 2 && i == 0;
+
+		memcpy(f->data + at, outer_of_two ? "\x88\xa8" : "\x81\x00", 2);
+		f->data[at + 2] = (uint8_t)(o->tags[i] >> 8);
+		f->data[at + 3] = (uint8_t)o->tags[i];
+	}
+	if (f->len >= at + 2)
+		memcpy(f->data + at, "\x08\x00", 2);
+	if (o->gso_size && f->len >= at + 42) {
+		f->gso = FRAME_GSO_TCPV4;
+		f->gso_size = (uint16_t)o->gso_size;
+		f->csum_start = (uint16_t)(at + 22);
+		f->data[at + 22 + 12] = 5 << 4;
+	}
+}
+
+/* send 0.a aa->bb [len N] [tag V] [gso SIZE] */
+static void cmd_send(struct sim *s)
+{
+	struct send_options o = send_options(s);
+	char *from = word(s, 2), *arrow = strstr(from, "->");
+	struct bridge_sim *b;
+	struct bport *p = port_at(s, word(s, 1), &b);
+	struct frame *f;
+
+	if (!arrow)
+		fail(s, "send: %s: not SOURCE->DESTINATION", from);
+	*arrow = 0;
+	forget_txs(s);
+	f = kit_frame(b->k, address(s, from), address(s, arrow + 2), o.len);
+	write_frame(f, &o);
+	kit_run(b->k, p);
+	collect(s, (unsigned)(b - s->bridges));
+	spread(s);
+}
+
+static bool take_tx(struct sim *s, const struct bridge_sim *b, const struct bport *p)
+{
+	for (unsigned i = 0; i < s->n_txs; i++) {
+		struct tx *t = &s->txs[i];
+
+		if (t->expected || &s->bridges[t->bridge] != b || t->port != p)
+			continue;
+		t->expected = true;
+		return true;
+	}
+	return false;
+}
+
+static void expect_drop(struct sim *s, const char *where, const char *name)
+{
+	struct bridge_sim *b = bridge_at(s, where);
+
+	for (unsigned r = 0; r < DROP_N; r++) {
+		uint64_t n = 0;
+		struct bport *p = NULL;
+
+		if (strcmp(drop_name(r), name))
+			continue;
+		while ((p = bridge_port_next(b->k->br, p)))
+			n += kit_drops(p, r);
+		if (n != b->drops_seen[r] + 1)
+			fail(s, "bridge %s: %lu new drops %s, expected 1", where,
+			     (unsigned long)(n - b->drops_seen[r]), name);
+		b->drops_seen[r] = n;
+		return;
+	}
+	fail(s, "%s: no such drop reason", name);
+}
+
+/* expect none | storm | drop BRIDGE REASON | BRIDGE.PORT...: exactly these, each once */
+static void cmd_expect(struct sim *s)
+{
+	if (s->storm != is(s, 1, "storm"))
+		fail(s, s->storm ? "a storm" : "no storm");
+	if (s->storm)
+		return;
+	if (is(s, 1, "drop")) {
+		expect_drop(s, word(s, 2), word(s, 3));
+		return;
+	}
+	for (unsigned i = 1; i < s->n_words && !is(s, 1, "none"); i++) {
+		struct bridge_sim *b;
+		struct bport *p = port_at(s, s->words[i], &b);
+
+		if (!take_tx(s, b, p))
+			fail(s, "%s sent nothing (more)", s->words[i]);
+	}
+	for (unsigned i = 0; i < s->n_txs; i++) {
+		if (!s->txs[i].expected)
+			fail(s, "%u.%s sent a frame too", s->txs[i].bridge, s->txs[i].port->name);
+	}
+}
+
+static const char *const kinds[] = {"dynamic", "static", "sticky", "local"};
+_Static_assert(array_size(kinds) == FDB_KIND_N, "a name for each kind");
+
+static enum fdb_kind kind_named(struct sim *s, const char *name)
+{
+	for (unsigned i = 0; i < FDB_KIND_N; i++) {
+		if (strcmp(kinds[i], name) == 0)
+			return i;
+	}
+	fail(s, "%s: no kind of entry", name);
+}
+
+/* fdb B has M [on PORT] [KIND] */
+static void fdb_has(struct sim *s, struct bridge_sim *b)
+{
+	struct fdb_entry e;
+	unsigned i = 4;
+
+	if (!fdb_get(bridge_fdb(b->k->br), address(s, word(s, 3)), 0, &e))
+		fail(s, "%s is not known", s->words[3]);
+	if (is(s, i, "on")) {
+		const struct bport *p = port_named(s, b, word(s, i + 1));
+
+		if (e.port != (p->host ? 0 : p->no))
+			fail(s, "%s is on port %u", s->words[3], e.port);
+		i += 2;
+	}
+	if (i < s->n_words && e.kind != kind_named(s, s->words[i]))
+		fail(s, "%s is %s", s->words[3], kinds[e.kind]);
+}
+
+/* fdb B add M on PORT KIND */
+static void fdb_enter(struct sim *s, struct bridge_sim *b)
+{
+	struct bport *p;
+
+	if (!is(s, 4, "on"))
+		fail(s, "fdb add: expected ADDRESS on PORT KIND");
+	p = port_named(s, b, word(s, 5));
+	if (fdb_add(bridge_fdb(b->k->br), address(s, word(s, 3)), 0, p->no,
+		    kind_named(s, word(s, 6)), false) != 0)
+		fail(s, "%s: not added", s->words[3]);
+}
+
+static void fdb_flush_words(struct sim *s, struct bridge_sim *b)
+{
+	struct fdb_flush what = {.port = -1, .vid = -1};
+
+	if (s->n_words > 3)
+		what.port = port_named(s, b, s->words[3])->no;
+	fdb_flush(bridge_fdb(b->k->br), &what);
+}
+
+static void cmd_fdb(struct sim *s)
+{
+	struct bridge_sim *b = bridge_at(s, word(s, 1));
+	struct fdb *fdb = bridge_fdb(b->k->br);
+	struct fdb_entry e;
+	struct fdb_stats st;
+
+	if (is(s, 2, "has")) {
+		fdb_has(s, b);
+	} else if (is(s, 2, "lacks")) {
+		if (fdb_get(fdb, address(s, word(s, 3)), 0, &e))
+			fail(s, "%s is known, on port %u", s->words[3], e.port);
+	} else if (is(s, 2, "add")) {
+		fdb_enter(s, b);
+	} else if (is(s, 2, "del")) {
+		if (fdb_del(fdb, address(s, word(s, 3)), 0, 0) != 0)
+			fail(s, "%s: not there", s->words[3]);
+	} else if (is(s, 2, "flush")) {
+		fdb_flush_words(s, b);
+	} else if (is(s, 2, "learned")) {
+		fdb_stats(fdb, &st);
+		if (st.n_learned != number(s, word(s, 3)))
+			fail(s, "%u addresses are learned", st.n_learned);
+	} else {
+		fail(s, "fdb: %s: has, lacks, add, del, flush or learned", word(s, 2));
+	}
+}
+
+/* set B NAME VALUE */
+static void cmd_set(struct sim *s)
+{
+	struct bridge_sim *b = bridge_at(s, word(s, 1));
+	struct bridge_settings set = *bridge_settings(b->k->br);
+	const char *name = word(s, 2), *value = word(s, 3);
+
+	if (strcmp(name, "ageing") == 0)
+		set.ageing_time_s = (uint32_t)number(s, value);
+	else if (strcmp(name, "fdb_max_learned") == 0)
+		set.fdb_max_learned = (uint32_t)number(s, value);
+	else if (strcmp(name, "group_fwd_mask") == 0)
+		set.group_fwd_mask = (uint16_t)number(s, value);
+	else if (strcmp(name, "no_linklocal_learn") == 0)
+		set.no_linklocal_learn = on_off(s, value);
+	else if (strcmp(name, "monitor") == 0)
+		set.monitor = on_off(s, value);
+	else if (strcmp(name, "promisc") == 0)
+		set.promisc = on_off(s, value);
+	else
+		fail(s, "set: %s: no such setting", name);
+	bridge_set(b->k->br, &set);
+}
+
+/* port B.P FLAG on|off | state S | link up|down | mtu N | mac M | limit N | group_fwd_mask N */
+static void cmd_port(struct sim *s)
+{
+	struct bridge_sim *b;
+	struct bport *p = port_at(s, word(s, 1), &b);
+	const char *name = word(s, 2), *value = word(s, 3);
+	enum bport_flag flag = bport_flag_parse(name);
+	struct bridge *br = b->k->br;
+
+	if (flag) {
+		bridge_port_set_flags(br, p, (uint8_t)flag, on_off(s, value) ? (uint8_t)flag : 0);
+	} else if (strcmp(name, "link") == 0) {
+		bridge_port_link(br, p, p->mac, p->mtu, strcmp(value, "up") == 0);
+	} else if (strcmp(name, "mtu") == 0) {
+		bridge_port_link(br, p, p->mac, (uint32_t)number(s, value), p->link_up);
+	} else if (strcmp(name, "mac") == 0) {
+		bridge_port_link(br, p, address(s, value), p->mtu, p->link_up);
+	} else if (strcmp(name, "limit") == 0) {
+		bridge_port_set_fdb_limit(br, p, (uint32_t)number(s, value));
+	} else if (strcmp(name, "group_fwd_mask") == 0) {
+		p->group_fwd_mask = (uint16_t)number(s, value);
+	} else if (strcmp(name, "state") == 0) {
+		for (unsigned i = 0; i < BPORT_STATE_N; i++) {
+			if (strcmp(value, bport_state_name(i)) == 0) {
+				bridge_port_set_state(br, p, i);
+				return;
+			}
+		}
+		fail(s, "port: %s: no such state", value);
+	} else {
+		fail(s, "port: %s: no such flag or attribute", name);
+	}
+}
+
+static void cmd_addif(struct sim *s)
+{
+	add_port(s, bridge_at(s, word(s, 1)), word(s, 2));
+}
+
+static void cmd_delif(struct sim *s)
+{
+	struct bridge_sim *b = bridge_at(s, word(s, 1));
+
+	forget_txs(s); /* they point to ports */
+	bridge_port_del(b->k->br, port_named(s, b, word(s, 2)));
+}
+
+static const char *const event_names[] = {
+	[BRIDGE_FDB_NEW] = "new",	   [BRIDGE_FDB_MOVED] = "moved",
+	[BRIDGE_FDB_GONE] = "gone",	   [BRIDGE_FDB_FULL] = "full",
+	[BRIDGE_OWN_SOURCE] = "own-source", [BRIDGE_MAC_CHANGED] = "mac",
+	[BRIDGE_MTU_CHANGED] = "mtu",
+};
+_Static_assert(array_size(event_names) == BRIDGE_EVENT_N, "a name for each event");
+
+/* events B KIND N: so many since the latest such line */
+static void cmd_events(struct sim *s)
+{
+	struct bridge_sim *b = bridge_at(s, word(s, 1));
+
+	for (unsigned i = 0; i < BRIDGE_EVENT_N; i++) {
+		uint32_t n = b->k->n_events[i] - b->events_seen[i];
+
+		if (strcmp(word(s, 2), event_names[i]))
+			continue;
+		b->events_seen[i] = b->k->n_events[i];
+		if (n != number(s, word(s, 3)))
+			fail(s, "%u events %s", n, s->words[2]);
+		return;
+	}
+	fail(s, "events: %s: no such kind", s->words[2]);
+}
+
+/* check B mtu N | check B.P state S */
+static void cmd_check(struct sim *s)
+{
+	struct bridge_sim *b;
+
+	if (is(s, 2, "mtu")) {
+		b = bridge_at(s, word(s, 1));
+		if (bridge_mtu(b->k->br) != number(s, word(s, 3)))
+			fail(s, "the MTU is %u", bridge_mtu(b->k->br));
+	} else if (is(s, 2, "state")) {
+		const char *name = bport_state_name(port_at(s, word(s, 1), &b)->state);
+
+		if (strcmp(name, word(s, 3)))
+			fail(s, "the state is %s", name);
+	} else {
+		fail(s, "check: %s: mtu or state", word(s, 2));
+	}
+}
+
+static const struct {
+	const char *name;
+	void (*run)(struct sim *s);
+} commands[] = {
+	{"bridge", cmd_bridge}, {"run", cmd_run},     {"send", cmd_send},
+	{"expect", cmd_expect}, {"fdb", cmd_fdb},     {"set", cmd_set},
+	{"port", cmd_port},	{"addif", cmd_addif}, {"delif", cmd_delif},
+	{"events", cmd_events}, {"check", cmd_check},
+};
+
+static void run_line(struct sim *s, char *line)
+{
+	char *save = NULL;
+
+	line[strcspn(line, "#\n")] = 0;
+	s->n_words = 0;
+	for (char *w = strtok_r(line, " \t", &save); w; w = strtok_r(NULL, " \t", &save)) {
+		if (s->n_words == WORDS_MAX)
+			fail(s, "too many words");
+		s->words[s->n_words++] = w;
+	}
+	if (s->n_words == 0)
+		return;
+	for (unsigned i = 0; i < array_size(commands); i++) {
+		if (strcmp(commands[i].name, s->words[0]) == 0) {
+			commands[i].run(s);
+			return;
+		}
+	}
+	fail(s, "%s: no such command", s->words[0]);
+}
+
+static void run_file(const char *path)
+{
+	struct sim *s = calloc(1, sizeof(*s));
+	FILE *f = fopen(path, "re");
+	char line[1024];
+
+	kit_check(s != NULL, "out of memory");
+	s->file = path;
+	if (!f)
+		fail(s, "cannot be read");
+	while (fgets(line, sizeof(line), f)) {
+		s->line++;
+		run_line(s, line);
+	}
+	fclose(f);
+	forget_txs(s);
+	for (unsigned i = 0; i < BRIDGES_MAX; i++) {
+		if (s->bridges[i].k)
+			kit_free(s->bridges[i].k);
+	}
+	free(s);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc < 2) {
+		fprintf(stderr, "usage: sim FILE...\n");
+		return 2;
+	}
+	for (int i = 1; i < argc; i++)
+		run_file(argv[i]);
+	return 0;
+}
