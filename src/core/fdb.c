@@ -66,6 +66,7 @@
 
 struct fdb {
 	struct fdb_hot hot;
+	uint64_t *occupied; /* bit b: bucket b holds an entry; lies behind the buckets */
 
 	uint32_t n_buckets; /* n_home + FDB_REACH - 1 */
 	uint32_t capacity;
@@ -80,6 +81,8 @@ struct fdb {
 	uint32_t port_learned[FDB_PORTS];
 	uint32_t port_used[FDB_PORTS];
 	uint32_t port_limit[FDB_PORTS]; /* UINT32_MAX = none */
+	/* Second of the last search in vain for an entry of the port to replace, plus 1. */
+	uint32_t port_vain_s[FDB_PORTS];
 	/* Winner of each match; [1] is the root, leaf p would be [FDB_PORTS + p]. */
 	uint16_t most[FDB_PORTS];
 };
@@ -165,8 +168,8 @@ static bool is_learned(uint64_t word)
 static struct fdb_entry entry_of(const struct fdb *f, const struct fdb_slot *s)
 {
 	return (struct fdb_entry){
-		.mac = s->word & ((1ULL << FDB_VID_SHIFT) - 1),
-		.vid = (uint16_t)(s->word >> FDB_VID_SHIFT & 0xfff),
+		.mac = s->word >> FDB_MAC_SHIFT_ & 0xffffffffffffULL,
+		.vid = (uint16_t)(s->word >> FDB_VID_SHIFT_),
 		.port = s->port,
 		.kind = (uint8_t)fdb_kind_(s->word),
 		.added_by_user = s->word & FDB_USER_,
@@ -176,17 +179,42 @@ static struct fdb_entry entry_of(const struct fdb *f, const struct fdb_slot *s)
 
 static uint64_t word_of(uint64_t key, enum fdb_kind kind, bool by_user)
 {
-	return FDB_USED_ | (by_user ? FDB_USER_ : 0) | (uint64_t)kind << FDB_KIND_SHIFT | key;
+	return key | (by_user ? FDB_USER_ : 0) | (uint64_t)kind;
+}
+
+/* The first bucket from b on that holds an entry; n_buckets if there is none. */
+static uint32_t next_occupied(const struct fdb *f, uint32_t b)
+{
+	uint32_t n_words = (f->n_buckets + 63) / 64, w = b / 64;
+	uint64_t bits;
+
+	if (b >= f->n_buckets)
+		return f->n_buckets;
+	bits = f->occupied[w] >> (b % 64) << (b % 64);
+	while (!bits) {
+		if (++w == n_words)
+			return f->n_buckets;
+		bits = f->occupied[w];
+	}
+	return w * 64 + (uint32_t)__builtin_ctzll(bits);
+}
+
+static bool is_empty(const struct fdb_bucket *b)
+{
+	return !(b->slots[0].word | b->slots[1].word | b->slots[2].word | b->slots[3].word);
 }
 
 /* Takes a slot out of use; the counts of learned entries are the caller's. */
 static void vacate(struct fdb *f, struct fdb_slot *s)
 {
-	struct fdb_bucket *b = &f->hot.buckets[(s - f->hot.buckets->slots) / FDB_SLOTS];
+	uint32_t no = (uint32_t)(s - f->hot.buckets->slots) / FDB_SLOTS;
+	struct fdb_bucket *b = &f->hot.buckets[no];
 
-	for (uint32_t d = s->dist; d > 0; d--)
-		(--b)->slots[0].passed--;
+	for (uint32_t d = 1; d <= s->dist; d++)
+		b[-(int)d].slots[0].passed--;
 	s->word = 0;
+	if (is_empty(b))
+		f->occupied[no / 64] &= ~(1ULL << (no % 64));
 	f->n_used--;
 	f->port_used[s->port]--;
 }
@@ -210,6 +238,7 @@ static struct fdb_slot *free_slot(struct fdb_bucket *b)
 static bool put_in(struct fdb *f, uint64_t word, uint32_t hash, uint16_t port)
 {
 	struct fdb_bucket *b = fdb_home_(&f->hot, hash);
+	uint32_t no = (uint32_t)(b - f->hot.buckets);
 
 	for (uint32_t dist = 0; dist < FDB_REACH; dist++) {
 		struct fdb_slot *s = free_slot(&b[dist]);
@@ -222,6 +251,8 @@ static bool put_in(struct fdb *f, uint64_t word, uint32_t hash, uint16_t port)
 		s->dist = (uint8_t)dist;
 		for (uint32_t d = 0; d < dist; d++)
 			b[d].slots[0].passed++;
+		no += dist;
+		f->occupied[no / 64] |= 1ULL << (no % 64);
 		f->n_used++;
 		f->port_used[port]++;
 		if (is_learned(word))
@@ -257,18 +288,27 @@ static bool is_candidate(const struct fdb *f, const struct fdb_slot *s, const st
 
 /*
  * The oldest of a few entries that have to make way, NULL if none was met or all were seen in
- * this second and belong to the newcomer's own port. An aged entry is taken at once.
+ * this second and belong to the newcomer's own port. An aged entry is taken at once. The hand
+ * goes round once at most.
  */
 static struct fdb_slot *find_victim(struct fdb *f, const struct search *q)
 {
 	struct fdb_slot *oldest = NULL;
-	uint32_t age = q->n_learned ? 0 : 1, n = 0;
+	uint32_t min_age = q->n_learned ? 0 : 1, n = 0, left = f->n_buckets;
 
 	for (uint32_t i = 0; i < q->look && n < VICTIM_CHOICE; i++) {
-		struct fdb_bucket *b = &f->hot.buckets[f->hand];
+		uint32_t b = next_occupied(f, f->hand);
 
-		f->hand = f->hand + 1 < f->n_buckets ? f->hand + 1 : 0;
-		for (struct fdb_slot *s = b->slots; s < b->slots + FDB_SLOTS; s++) {
+		if (b == f->n_buckets)
+			b += next_occupied(f, 0);
+		if (b - f->hand >= left)
+			break;
+		left -= b - f->hand + 1;
+		b %= f->n_buckets;
+		f->hand = b + 1;
+		for (uint32_t k = 0; k < FDB_SLOTS; k++) {
+			struct fdb_slot *s = &f->hot.buckets[b].slots[k];
+
 			if (!s->word || !is_learned(s->word))
 				continue;
 			if (fdb_expired_(&f->hot, s))
@@ -276,14 +316,12 @@ static struct fdb_slot *find_victim(struct fdb *f, const struct search *q)
 			if (!is_candidate(f, s, q))
 				continue;
 			n++;
-			if (f->hot.now_s - s->seen_s >= age) {
-				age = f->hot.now_s - s->seen_s + 1;
+			if (f->hot.now_s - s->seen_s >= min_age) {
+				min_age = f->hot.now_s - s->seen_s + 1;
 				oldest = s;
 			}
 		}
 	}
-	/* The next newcomer of a flood looks here. */
-	prefetch(&f->hot.buckets[f->hand]);
 	return oldest;
 }
 
@@ -311,9 +349,16 @@ static bool make_room_for(struct fdb *f, uint16_t port)
 	uint32_t top = f->port_learned[f->most[1]];
 	struct search q = {.port = port, .look = VICTIM_LOOK};
 
-	if (top >= f->port_learned[port] + 2)
+	if (top >= f->port_learned[port] + 2) {
 		q.n_learned = top;
-	return make_room(f, &q) && !is_full(f);
+	} else if (f->port_vain_s[port] == f->hot.now_s + 1) {
+		return false;
+	}
+	if (make_room(f, &q))
+		return !is_full(f);
+	if (!q.n_learned)
+		f->port_vain_s[port] = f->hot.now_s + 1;
+	return false;
 }
 
 static enum fdb_learn_result learn_new(struct fdb *f, uint64_t key, uint32_t hash, uint16_t port,
@@ -340,7 +385,7 @@ static enum fdb_learn_result move(struct fdb *f, struct fdb_slot *s, uint16_t po
 		learned_dec(f, s->port);
 		learned_inc(f, port);
 		if (sticky)
-			s->word = word_of(s->word & FDB_KEY_MASK_, FDB_STICKY, false);
+			s->word = word_of(s->word & ~(FDB_KEY_UNIT_ - 1ULL), FDB_STICKY, false);
 	}
 	f->port_used[s->port]--;
 	f->port_used[port]++;
@@ -382,6 +427,12 @@ enum fdb_learn_result fdb_learn_slow_(struct fdb *f, uint64_t mac, uint16_t vid,
 	return r;
 }
 
+/* Buckets and their bits, in whole cache lines. */
+static size_t memory_of(uint32_t n_buckets)
+{
+	return ((size_t)n_buckets + (n_buckets + 511) / 512) * sizeof(struct fdb_bucket);
+}
+
 struct fdb *fdb_new(uint32_t capacity, const uint8_t key[16])
 {
 	uint64_t n_home = ((uint64_t)capacity * 15 / 8 + FDB_SLOTS - 1) / FDB_SLOTS;
@@ -395,11 +446,12 @@ struct fdb *fdb_new(uint32_t capacity, const uint8_t key[16])
 		return NULL;
 	f->hot.n_home = (uint32_t)max_of(n_home, N_HOME_MIN);
 	f->n_buckets = f->hot.n_home + FDB_REACH - 1;
-	size = (size_t)f->n_buckets * sizeof(struct fdb_bucket);
+	size = memory_of(f->n_buckets);
 	f->hot.buckets = aligned_alloc(sizeof(struct fdb_bucket), size);
 	if (!f->hot.buckets)
 		return fdb_free(f);
 	memset(f->hot.buckets, 0, size);
+	f->occupied = (uint64_t *)&f->hot.buckets[f->n_buckets];
 	make_secret(f->hot.secret, key);
 	f->capacity = f->max_learned = capacity;
 	memset(f->port_limit, 0xff, sizeof(f->port_limit));
@@ -474,35 +526,42 @@ int fdb_del(struct fdb *f, uint64_t mac, uint16_t vid, uint16_t port)
 static bool flush_matches(const struct fdb_slot *s, const struct fdb_flush *what)
 {
 	return (what->port < 0 || s->port == what->port) &&
-	       (what->vid < 0 || (int)(s->word >> FDB_VID_SHIFT & 0xfff) == what->vid) &&
+	       (what->vid < 0 || (int)(s->word >> FDB_VID_SHIFT_) == what->vid) &&
 	       (what->all_kinds || fdb_ages_(s->word));
+}
+
+/* Takes an entry out for good in the course of a flush; the tournament is not replayed. */
+static bool flush_one(struct fdb *f, struct fdb_slot *s)
+{
+	bool live = !fdb_expired_(&f->hot, s);
+
+	*(live ? &f->n_flushed : &f->n_aged) += 1;
+	if (is_learned(s->word))
+		learned_dec_only(f, s->port);
+	vacate(f, s);
+	return live;
 }
 
 uint32_t fdb_flush(struct fdb *f, const struct fdb_flush *what)
 {
-	struct fdb_slot *s = f->hot.buckets->slots;
 	uint32_t n = 0, left = f->n_used;
 
 	if (what->port >= (int)FDB_PORTS)
 		return 0;
 	if (what->port >= 0)
 		left = f->port_used[what->port];
-	for (; left > 0; s++) {
-		if (!s->word || (what->port >= 0 && s->port != what->port))
-			continue;
-		left--;
-		if (!flush_matches(s, what))
-			continue;
-		if (fdb_expired_(&f->hot, s))
-			f->n_aged++;
-		else
-			n++;
-		if (is_learned(s->word))
-			learned_dec_only(f, s->port);
-		vacate(f, s);
+	for (uint32_t b = next_occupied(f, 0); left > 0; b = next_occupied(f, b + 1)) {
+		for (uint32_t k = 0; k < FDB_SLOTS; k++) {
+			struct fdb_slot *s = &f->hot.buckets[b].slots[k];
+
+			if (!s->word || (what->port >= 0 && s->port != what->port))
+				continue;
+			left--;
+			if (flush_matches(s, what))
+				n += flush_one(f, s);
+		}
 	}
 	replay_all(f);
-	f->n_flushed += n;
 	return n;
 }
 
@@ -523,24 +582,34 @@ uint32_t fdb_ageing(const struct fdb *f)
 	return f->ageing_s;
 }
 
+static void sweep_bucket(struct fdb *f, struct fdb_bucket *b,
+			 void (*gone)(void *ctx, const struct fdb_entry *e), void *ctx)
+{
+	for (struct fdb_slot *s = b->slots; s < b->slots + FDB_SLOTS; s++) {
+		struct fdb_entry e;
+
+		if (!s->word || !fdb_expired_(&f->hot, s))
+			continue;
+		e = entry_of(f, s);
+		take_out(f, s);
+		f->n_aged++;
+		if (gone)
+			gone(ctx, &e);
+	}
+}
+
 void fdb_sweep(struct fdb *f, uint32_t n_buckets,
 	       void (*gone)(void *ctx, const struct fdb_entry *e), void *ctx)
 {
-	for (uint32_t n = min_of(n_buckets, f->n_buckets); n > 0; n--) {
-		struct fdb_bucket *b = &f->hot.buckets[f->sweep_at];
+	uint32_t left = min_of(n_buckets, f->n_buckets);
 
-		f->sweep_at = f->sweep_at + 1 < f->n_buckets ? f->sweep_at + 1 : 0;
-		for (struct fdb_slot *s = b->slots; s < b->slots + FDB_SLOTS; s++) {
-			struct fdb_entry e;
+	while (left > 0) {
+		uint32_t from = f->sweep_at, end = from + min_of(left, f->n_buckets - from);
 
-			if (!s->word || !fdb_expired_(&f->hot, s))
-				continue;
-			e = entry_of(f, s);
-			take_out(f, s);
-			f->n_aged++;
-			if (gone)
-				gone(ctx, &e);
-		}
+		left -= end - from;
+		f->sweep_at = end < f->n_buckets ? end : 0;
+		for (uint32_t b = next_occupied(f, from); b < end; b = next_occupied(f, b + 1))
+			sweep_bucket(f, &f->hot.buckets[b], gone, ctx);
 	}
 }
 
@@ -573,7 +642,7 @@ void fdb_stats(const struct fdb *f, struct fdb_stats *ret)
 		.n_flushed = f->n_flushed,
 		.n_full = f->n_full,
 		.n_evicted = f->n_evicted,
-		.memory = sizeof(*f) + (uint64_t)f->n_buckets * sizeof(struct fdb_bucket),
+		.memory = sizeof(*f) + memory_of(f->n_buckets),
 	};
 }
 
@@ -585,11 +654,16 @@ uint32_t fdb_port_learned(const struct fdb *f, uint16_t port)
 
 uint32_t fdb_dump(const struct fdb *f, uint32_t *cursor, struct fdb_entry *ret, uint32_t max)
 {
-	uint32_t n = 0, n_slots = f->n_buckets * FDB_SLOTS;
+	uint32_t n = 0;
 
-	while (n < max && *cursor < n_slots) {
-		const struct fdb_slot *s = &f->hot.buckets->slots[(*cursor)++];
+	while (n < max) {
+		uint32_t b = next_occupied(f, *cursor / FDB_SLOTS);
+		const struct fdb_slot *s;
 
+		if (b >= f->n_buckets)
+			break;
+		*cursor = max_of(*cursor, b * FDB_SLOTS);
+		s = &f->hot.buckets->slots[(*cursor)++];
 		if (s->word && !fdb_expired_(&f->hot, s))
 			ret[n++] = entry_of(f, s);
 	}

@@ -14,13 +14,17 @@
 /* An entry is at most this many buckets from its home, so no look-up reads more. */
 #define FDB_REACH 32u
 
-/* The word of a slot: address, VLAN id, kind, flags. 0 = free. */
-#define FDB_VID_SHIFT  48
-#define FDB_KIND_SHIFT 60
-#define FDB_USER_      (1ULL << 62)
-#define FDB_USED_      (1ULL << 63)
-#define FDB_KEY_MASK_  ((1ULL << FDB_KIND_SHIFT) - 1)
-#define FDB_MATCH_     (FDB_USED_ | FDB_KEY_MASK_)
+/*
+ * The word of a slot, from the top: VLAN id (12 bits), address (48), used, by user, kind (2). 0 =
+ * free. The key is all but the lowest three bits, so words of the same key differ by less than
+ * FDB_KEY_UNIT_.
+ */
+#define FDB_VID_SHIFT_ 52
+#define FDB_MAC_SHIFT_ 4
+#define FDB_USED_      8u
+#define FDB_USER_      4u
+#define FDB_KIND_MASK_ 3u
+#define FDB_KEY_UNIT_  8u
 
 struct fdb_slot {
 	uint64_t word;
@@ -65,12 +69,17 @@ static inline uint64_t fdb_fold_(uint64_t a, uint64_t b)
 
 static inline uint64_t fdb_key_(uint64_t mac, uint16_t vid)
 {
-	return (mac | (uint64_t)vid << FDB_VID_SHIFT) & FDB_KEY_MASK_;
+	return (uint64_t)vid << FDB_VID_SHIFT_ | mac << FDB_MAC_SHIFT_ | FDB_USED_;
+}
+
+static inline bool fdb_has_key_(const struct fdb_slot *s, uint64_t key)
+{
+	return (s->word ^ key) < FDB_KEY_UNIT_;
 }
 
 static inline enum fdb_kind fdb_kind_(uint64_t word)
 {
-	return (enum fdb_kind)(word >> FDB_KIND_SHIFT & 3);
+	return (enum fdb_kind)(word & FDB_KIND_MASK_);
 }
 
 /* Static and local entries stay, and sticky ones of a user. */
@@ -94,17 +103,15 @@ static inline struct fdb_bucket *fdb_home_(const struct fdb_hot *f, uint32_t has
 static inline struct fdb_slot *fdb_find_(const struct fdb_hot *f, uint64_t key, uint32_t hash)
 {
 	struct fdb_bucket *b = fdb_home_(f, hash);
-	const uint64_t want = FDB_USED_ | key;
 
 	for (uint32_t d = 0; d < FDB_REACH; d++, b++) {
 		struct fdb_slot *s = b->slots;
-		/* No branch per slot: which slot it is cannot be predicted. */
-		uint32_t hit1 = (s[1].word & FDB_MATCH_) == want;
-		uint32_t hit2 = (s[2].word & FDB_MATCH_) == want;
-		uint32_t hit3 = (s[3].word & FDB_MATCH_) == want;
 
-		s += hit1 + 2 * hit2 + 3 * hit3;
-		if ((s->word & FDB_MATCH_) == want)
+		/* Selected, not branched to: which slot it is cannot be predicted. */
+		s = fdb_has_key_(&b->slots[1], key) ? &b->slots[1] : s;
+		s = fdb_has_key_(&b->slots[2], key) ? &b->slots[2] : s;
+		s = fdb_has_key_(&b->slots[3], key) ? &b->slots[3] : s;
+		if (likely(fdb_has_key_(s, key)))
 			return s;
 		if (likely(!b->slots[0].passed))
 			return NULL;
@@ -121,7 +128,11 @@ static inline uint32_t fdb_hash(const struct fdb *fdb, uint64_t mac, uint16_t vi
 
 static inline void fdb_prefetch(const struct fdb *fdb, uint32_t hash)
 {
-	prefetch(fdb_home_((const struct fdb_hot *)fdb, hash));
+	struct fdb_bucket *b = fdb_home_((const struct fdb_hot *)fdb, hash);
+
+	prefetch(b);
+	/* Needed for one look-up in 12; waiting for it then costs more than loading it always. */
+	prefetch(b + 1);
 }
 
 static inline int fdb_lookup(const struct fdb *fdb, uint64_t mac, uint16_t vid, uint32_t hash,
