@@ -7,6 +7,7 @@
 static const struct port_driver *const drivers[] = {
 	&port_driver_mem,
 	&port_driver_pcap,
+	&port_driver_packet,
 	&port_driver_xdp,
 };
 

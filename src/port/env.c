@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "port/env.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "bpf/redirect.skel.h"
+#include "port/driver.h"
+#include "port/netdev.h"
+
+LOG_MODULE("port/env");
+
+#define STATE_PREFIX "port-"
+#define OUTBOX_MTU   65521 /* the most a TAP takes: 65,535 less an Ethernet header */
+#define OUTBOX_SNDBUF (64 << 20)
+
+#ifndef TUN_F_USO4
+#define TUN_F_USO4 0x20 /* kernel 6.2 */
+#define TUN_F_USO6 0x40
+#endif
+
+int port_env_new(const char *run_dir, struct port_env **ret, const char **ret_why)
+{
+	struct port_env *e = calloc(1, sizeof(*e));
+
+	if (!e || !(e->run_dir = strdup(run_dir))) {
+		free(e);
+		*ret_why = "no memory";
+		return error_origin(-ENOMEM);
+	}
+	e->outbox = (struct env_outbox){.tap_fd = -1, .fd = -1};
+	e->sock = netdev_socket();
+	if (e->sock < 0) {
+		int r = e->sock;
+
+		port_env_free(e);
+		*ret_why = "no socket";
+		return error_trace(r);
+	}
+	sys_bpf_init();
+	*ret = e;
+	return 0;
+}
+
+static void outbox_deinit(struct env_outbox *o)
+{
+	sys_bpf_detach(&o->tc);
+	if (o->fd >= 0)
+		close(o->fd);
+	if (o->tap_fd >= 0)
+		close(o->tap_fd);
+	*o = (struct env_outbox){.tap_fd = -1, .fd = -1};
+}
+
+static void unload(struct port_env *e)
+{
+	if (e->large)
+		munmap((void *)e->large, sizeof(*e->large) * REDIRECT_COUNTERS);
+	e->large = NULL;
+	redirect_bpf__destroy(e->bpf);
+	e->bpf = NULL;
+}
+
+struct port_env *port_env_free(struct port_env *e)
+{
+	if (!e)
+		return NULL;
+	outbox_deinit(&e->outbox);
+	unload(e);
+	if (e->sock >= 0)
+		close(e->sock);
+	free(e->run_dir);
+	free(e);
+	return NULL;
+}
+
+static int load(struct port_env *e, const char **ret_why)
+{
+	void *map;
+
+	errno = 0;
+	e->bpf = redirect_bpf__open_and_load();
+	if (!e->bpf) {
+		int r = errno ? -errno : -EINVAL;
+
+		*ret_why = r == -EPERM || r == -EACCES
+				   ? "needs CAP_BPF and CAP_NET_ADMIN to load its BPF programs"
+				   : "the kernel refuses its BPF programs";
+		return error_origin(r);
+	}
+	map = mmap(NULL, sizeof(*e->large) * REDIRECT_COUNTERS, PROT_READ, MAP_SHARED,
+		   bpf_map__fd(e->bpf->maps.vd_large), 0);
+	if (map == MAP_FAILED) {
+		*ret_why = "cannot map its BPF counters";
+		return error_origin(-errno);
+	}
+	e->large = map;
+	e->progs = (struct env_progs){
+		.small_only = bpf_program__fd(e->bpf->progs.vd_small_only),
+		.large_only = bpf_program__fd(e->bpf->progs.vd_large_only),
+		.steal = bpf_program__fd(e->bpf->progs.vd_steal),
+	};
+	return 0;
+}
+
+static int outbox_tap(struct env_outbox *o, struct ifreq *ifr, const char **ret_why)
+{
+	o->tap_fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+	if (o->tap_fd < 0) {
+		*ret_why = "cannot open /dev/net/tun for its helper device";
+		return error_origin(-errno);
+	}
+	*ifr = (struct ifreq){.ifr_name = "vdo-%d",
+			      .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	if (ioctl(o->tap_fd, TUNSETIFF, ifr) < 0) {
+		*ret_why = "needs CAP_NET_ADMIN to make its helper device";
+		return error_origin(-errno);
+	}
+	return 0;
+}
+
+static int outbox_socket(struct env_outbox *o, uint32_t ifindex, const char **ret_why)
+{
+	const struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = (int)ifindex};
+	const int one = 1, size = OUTBOX_SNDBUF;
+
+	o->fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (o->fd < 0 || setsockopt(o->fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one)) < 0 ||
+	    bind(o->fd, (const struct sockaddr *)&to, sizeof(to)) < 0) {
+		*ret_why = "needs CAP_NET_RAW for packet sockets";
+		return error_origin(-errno);
+	}
+	setsockopt(o->fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	return 0;
+}
+
+static int outbox_init(struct port_env *e, const char **ret_why)
+{
+	struct env_outbox *o = &e->outbox;
+	struct ifreq ifr;
+	uint32_t ifindex;
+	int r = outbox_tap(o, &ifr, ret_why);
+
+	if (r)
+		return error_trace(r);
+	ifindex = if_nametoindex(ifr.ifr_name);
+	e->uso = ioctl(o->tap_fd, TUNSETOFFLOAD,
+		       TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_USO4 | TUN_F_USO6) == 0;
+	netdev_ipv6_set(ifr.ifr_name, "disable_ipv6", 1);
+	r = netdev_set_mtu(e->sock, ifr.ifr_name, OUTBOX_MTU);
+	if (r == 0)
+		r = netdev_set_up(e->sock, ifr.ifr_name);
+	if (r) {
+		*ret_why = "cannot set up its helper device";
+		return error_trace(r);
+	}
+	r = sys_bpf_attach_tc(&o->tc, bpf_program__fd(e->bpf->progs.vd_outbox), ifindex, true,
+			      ret_why);
+	if (r)
+		return error_trace(r);
+	return error_trace(outbox_socket(o, ifindex, ret_why));
+}
+
+int port_env_prepare(struct port_env *e, const char **ret_why)
+{
+	int r;
+
+	if (e->bpf)
+		return 0;
+	r = load(e, ret_why);
+	if (r == 0)
+		r = outbox_init(e, ret_why);
+	if (r) {
+		outbox_deinit(&e->outbox);
+		unload(e);
+	}
+	return error_trace(r);
+}
+
+/* State of one device: RUN_DIR/port-IFINDEX, one line of fixed length. */
+static void state_path(const struct port_env *e, uint32_t ifindex, char *ret, size_t size)
+{
+	snprintf(ret, size, "%s/" STATE_PREFIX "%u", e->run_dir, ifindex);
+}
+
+static int state_write(const struct port_env *e, const struct env_claim *c)
+{
+	char path[4096], line[64];
+	int n, fd, r = 0;
+
+	state_path(e, c->ifindex, path, sizeof(path));
+	n = snprintf(line, sizeof(line), "%2d %2d %d\n", c->disable_ipv6, c->keep_addr,
+		     c->made_clsact);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return error_origin(-errno);
+	if (write(fd, line, (size_t)n) != n)
+		r = error_origin(-EIO);
+	close(fd);
+	return r;
+}
+
+int env_claim(struct port_env *e, struct env_claim *c, const char *name, uint32_t ifindex,
+	      const char **ret_why)
+{
+	int old, r;
+
+	*c = (struct env_claim){.ifindex = ifindex, .disable_ipv6 = -1, .keep_addr = -1};
+	if (netdev_ipv6_get(name, "disable_ipv6", &old) == 0 && old == 0) {
+		c->disable_ipv6 = old;
+		if (netdev_ipv6_get(name, "keep_addr_on_down", &old) == 0 && old != 1)
+			c->keep_addr = old;
+	}
+	r = state_write(e, c);
+	if (r) {
+		c->ifindex = 0;
+		*ret_why = "cannot note its settings in the run directory";
+		return error_trace(r);
+	}
+	if (c->keep_addr >= 0)
+		netdev_ipv6_set(name, "keep_addr_on_down", 1);
+	r = c->disable_ipv6 >= 0 ? netdev_ipv6_set(name, "disable_ipv6", 1) : 0;
+	if (r)
+		log_warn("port %s: cannot turn IPv6 off: %s", name, err_text(r));
+	return 0;
+}
+
+void env_claim_clsact(struct port_env *e, struct env_claim *c)
+{
+	c->made_clsact = true;
+	if (state_write(e, c))
+		log_warn("port ifindex %u: cannot note its clsact qdisc", c->ifindex);
+}
+
+static void restore(const struct env_claim *c)
+{
+	char name[IF_NAMESIZE];
+
+	if (!if_indextoname(c->ifindex, name))
+		return;
+	if (c->disable_ipv6 >= 0)
+		netdev_ipv6_set(name, "disable_ipv6", c->disable_ipv6);
+	if (c->keep_addr != -1)
+		netdev_ipv6_set(name, "keep_addr_on_down", c->keep_addr);
+}
+
+void env_release(struct port_env *e, struct env_claim *c)
+{
+	char path[4096];
+
+	if (c->ifindex == 0)
+		return;
+	restore(c);
+	state_path(e, c->ifindex, path, sizeof(path));
+	unlink(path);
+	c->ifindex = 0;
+}
+
+/* Reads what state_write() wrote. False when it is not that. */
+static bool state_read(const char *path, struct env_claim *c)
+{
+	char line[64] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), made;
+	ssize_t n;
+
+	if (fd < 0)
+		return false;
+	n = read(fd, line, sizeof(line) - 1);
+	close(fd);
+	if (n <= 0 || sscanf(line, "%d %d %d", &c->disable_ipv6, &c->keep_addr, &made) != 3)
+		return false;
+	c->made_clsact = made;
+	return true;
+}
+
+void port_env_recover(struct port_env *e)
+{
+	DIR *d = opendir(e->run_dir);
+	struct dirent *f;
+
+	while (d && (f = readdir(d))) {
+		struct env_claim c = {0};
+		char path[4096];
+
+		if (sscanf(f->d_name, STATE_PREFIX "%u", &c.ifindex) != 1 || c.ifindex == 0)
+			continue;
+		state_path(e, c.ifindex, path, sizeof(path));
+		if (state_read(path, &c)) {
+			sys_bpf_tc_clean(c.ifindex, false, "vd_steal", c.made_clsact);
+			restore(&c);
+			log_info("port ifindex %u: restored after a crash", c.ifindex);
+		}
+		unlink(path);
+	}
+	if (d)
+		closedir(d);
+}
