@@ -27,13 +27,13 @@ struct viaduct;
 /* Codes that callers treat apart; docs/control.md lists all. */
 #define VIADUCT_E_NOT_YET     104
 #define VIADUCT_E_INTERNAL    105
-#define VIADUCT_E_NETNS	      106
+#define VIADUCT_E_NETNS       106
 #define VIADUCT_E_NO_DAEMON   107
 #define VIADUCT_E_BRIDGE_NONE 200
 
 struct viaduct_error {
-	int code;	/* 0 = none */
-	char name[32];	/* "E_PORT_MEMBER" */
+	int code;       /* 0 = none */
+	char name[32];  /* "E_PORT_MEMBER" */
 	char text[512]; /* one sentence, the object first, no full stop */
 	char hint[256]; /* a command to type; may be empty */
 };
@@ -41,9 +41,9 @@ struct viaduct_error {
 /* What the daemon said in its greeting. */
 struct viaduct_info {
 	char version[32];
-	int protocol;	  /* of the daemon */
-	int pid;	  /* in the daemon's pid namespace */
-	uint64_t netns;	  /* inode of its network namespace; 0 = it did not say */
+	int protocol;     /* of the daemon */
+	int pid;          /* in the daemon's pid namespace */
+	uint64_t netns;   /* inode of its network namespace; 0 = it did not say */
 	char socket[108]; /* where it was reached */
 };
 
@@ -74,8 +74,8 @@ typedef int viaduct_row_fn(void *ctx, struct json_t *row);
 
 /*
  * Sends one request and waits for its end. args (may be NULL) is taken over, also on failure. Rows
- * go to on_row as they come (NULL: ignored). *ret_result (may be NULL) gets the result object, owned
- * by the caller, or NULL when the answer was rows.
+ * go to on_row as they come (NULL: ignored). *ret_result (may be NULL) gets the result object,
+ * owned by the caller, or NULL when the answer was rows.
  */
 int viaduct_call(struct viaduct *v, const char *cmd, struct json_t *args, viaduct_row_fn *on_row,
 		 void *ctx, struct json_t **ret_result, struct viaduct_error *err);
@@ -89,8 +89,8 @@ int viaduct_rows(struct viaduct *v, const char *cmd, struct json_t *args, struct
  */
 int viaduct_watch(struct viaduct *v, const char *const *groups, struct viaduct_error *err);
 /*
- * The next event, owned by the caller. *ret_event is NULL when timeout_ms (-1: for ever) passed or a
- * signal came. VIADUCT_E_NO_DAEMON: the daemon closed the connection.
+ * The next event, owned by the caller. *ret_event is NULL when timeout_ms (-1: for ever) passed or
+ * a signal came. VIADUCT_E_NO_DAEMON: the daemon closed the connection.
  */
 int viaduct_event(struct viaduct *v, int timeout_ms, struct json_t **ret_event,
 		  struct viaduct_error *err);

@@ -18,7 +18,7 @@
 #include "base/compiler.h"
 #include "wire/msg.h"
 
-#define TIMEOUT_MS	    30000
+#define TIMEOUT_MS          30000
 #define GREETING_TIMEOUT_MS 5000
 
 /* The public header repeats a few numbers of the protocol. */
@@ -95,7 +95,8 @@ static int gone(struct viaduct *v, struct viaduct_error *err)
 	return fail(err, CTL_E_NO_DAEMON, "%s: the daemon closed the connection", v->info.socket);
 }
 
-/* Waits for bytes. 0, WAIT_TIMEOUT (also when a signal came and interruptible is set), or a code. */
+/* Waits for bytes. 0, WAIT_TIMEOUT (also when a signal came and interruptible is set), or a code.
+ */
 static int wait_readable(struct viaduct *v, int64_t deadline_ms, bool interruptible,
 			 struct viaduct_error *err)
 {
@@ -133,8 +134,9 @@ static int read_some(struct viaduct *v, struct viaduct_error *err)
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return gone(v, err);
 	if (n < 0)
-		return errno == EINTR ? 0 : fail(err, CTL_E_INTERNAL, "%s: %s", v->info.socket,
-						 strerror(errno));
+		return errno == EINTR ? 0
+				      : fail(err, CTL_E_INTERNAL, "%s: %s", v->info.socket,
+					     strerror(errno));
 	ctl_lines_filled(&v->lines, (size_t)n);
 	return 0;
 }
@@ -158,7 +160,8 @@ static int wait_reply(struct viaduct *v, int timeout_ms, bool interruptible,
 	}
 	r = ctl_reply_parse(line, len, ret);
 	if (r < 0)
-		return fail(err, CTL_E_SYNTAX, "%s: what answers there does not speak the control protocol",
+		return fail(err, CTL_E_SYNTAX,
+			    "%s: what answers there does not speak the control protocol",
 			    v->info.socket);
 	return 0;
 }
@@ -225,8 +228,8 @@ int viaduct_open(const char *run_dir, struct viaduct **ret, struct viaduct_error
 	n = snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/" CTL_SOCKET_NAME, run_dir);
 	if (n < 0 || (size_t)n >= sizeof(sa.sun_path))
 		return fail(err, CTL_E_VALUE,
-			    "run directory %s: too long, a socket's path has at most %zu bytes", run_dir,
-			    sizeof(sa.sun_path) - 1);
+			    "run directory %s: too long, a socket's path has at most %zu bytes",
+			    run_dir, sizeof(sa.sun_path) - 1);
 	v = calloc(1, sizeof(*v));
 	if (!v)
 		return fail(err, CTL_E_INTERNAL, "out of memory");

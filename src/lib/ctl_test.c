@@ -24,7 +24,7 @@ struct fake {
 	int listener;
 	pthread_t thread;
 	const char *const *script; /* NULL-terminated; [0] is the greeting */
-	char request[4096];	   /* all that the client sent */
+	char request[4096];        /* all that the client sent */
 };
 
 #define GREETING "{\"viaduct\":\"0.1.0\",\"protocol\":1,\"pid\":812,\"netns\":77}\n"
@@ -136,7 +136,8 @@ static void result_rows_and_error(void **state)
 	assert_string_equal(viaduct_info(v)->version, "0.1.0");
 
 	assert_int_equal(viaduct_call(v, "fdb.flush", json_pack("{s:s}", "bridge", "br0"), NULL,
-				      NULL, &j, &err), 0);
+				      NULL, &j, &err),
+			 0);
 	assert_int_equal(json_integer_value(json_object_get(j, "flushed")), 3);
 	json_decref(j);
 
@@ -213,12 +214,9 @@ static void events_and_timeout(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_daemon_is_named),
-		cmocka_unit_test(too_long_a_run_dir),
-		cmocka_unit_test(run_dir_order),
-		cmocka_unit_test(result_rows_and_error),
-		cmocka_unit_test(strangers_are_refused),
-		cmocka_unit_test(events_and_timeout),
+		cmocka_unit_test(no_daemon_is_named),    cmocka_unit_test(too_long_a_run_dir),
+		cmocka_unit_test(run_dir_order),         cmocka_unit_test(result_rows_and_error),
+		cmocka_unit_test(strangers_are_refused), cmocka_unit_test(events_and_timeout),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Only a list: the words, and what stands behind them. parse.h explains the fields. */
+#include "cli/commands.h"
+
+#define BRIDGE                                                                                     \
+	{                                                                                          \
+		"bridge", NULL, ARG_BRIDGE, ARG_REQUIRED, "BR"                                     \
+	}
+#define MAC                                                                                        \
+	{                                                                                          \
+		"mac", NULL, ARG_MAC, ARG_REQUIRED, "MAC"                                          \
+	}
+#define VLAN                                                                                       \
+	{                                                                                          \
+		"vlan", "vlan", ARG_UINT, 0, "VLAN"                                                \
+	}
+#define NAMED(f)                                                                                   \
+	{                                                                                          \
+		"name", "dev", ARG_PORT, ARG_BARE | (f), "DEV"                                     \
+	}
+#define NUMBER(m)                                                                                  \
+	{                                                                                          \
+		"value", NULL, ARG_UINT, ARG_REQUIRED, m                                           \
+	}
+#define END                                                                                        \
+	{                                                                                          \
+		0                                                                                  \
+	}
+#define DRIVERS "auto|packet|xdp|tap|pcap"
+
+/* Settings of a bridge and of a port, as docs/control.md names them. */
+#define BRIDGE_ONLY_SETTINGS                                                                       \
+	{"ageing_time", "ageing_time", ARG_UINT, 0, "SECONDS"},                                    \
+		{"no_linklocal_learn", "no_linklocal_learn", ARG_ONOFF},                           \
+		{"monitor", "monitor", ARG_ONOFF},                                                 \
+		{"address", "address", ARG_TEXT, 0, "MAC|auto"},                                   \
+	{                                                                                          \
+		"mtu", "mtu", ARG_UINT, 0, "BYTES"                                                 \
+	}
+#define SHARED_SETTINGS                                                                            \
+	{"group_fwd_mask", "group_fwd_mask", ARG_UINT, 0, "MASK"},                                 \
+	{                                                                                          \
+		"fdb_max_learned", "fdb_max_learned", ARG_UINT, 0, "N"                             \
+	}
+#define PORT_SETTINGS                                                                              \
+	{"learning", "learning", ARG_ONOFF}, {"flood", "flood", ARG_ONOFF},                        \
+		{"mcast_flood", "mcast_flood", ARG_ONOFF},                                         \
+		{"bcast_flood", "bcast_flood", ARG_ONOFF}, {"hairpin", "hairpin", ARG_ONOFF},      \
+		{"isolated", "isolated", ARG_ONOFF},                                               \
+	{                                                                                          \
+		"sticky", "sticky", ARG_ONOFF                                                      \
+	}
+
+static const struct arg_spec args_bridge[] = {BRIDGE, END};
+static const struct arg_spec args_addbr[] = {{"bridge", NULL, ARG_NEW, ARG_REQUIRED, "BR"}, END};
+static const struct arg_spec args_addif[] = {
+	BRIDGE,
+	{"ports", NULL, ARG_DEV, ARG_REQUIRED | ARG_MANY, "DEV"},
+	{"driver", "driver", ARG_CHOICE, 0, NULL, DRIVERS},
+	END};
+static const struct arg_spec args_delif[] = {
+	BRIDGE, {"ports", NULL, ARG_PORT, ARG_REQUIRED | ARG_MANY, "DEV"}, END};
+static const struct arg_spec args_hairpin[] = {BRIDGE,
+					       {"port", NULL, ARG_PORT, ARG_REQUIRED, "DEV"},
+					       {"hairpin", NULL, ARG_ONOFF, ARG_REQUIRED},
+					       END};
+static const struct arg_spec args_show[] = {{"bridges", NULL, ARG_BRIDGE, ARG_MANY, "BR"}, END};
+static const struct arg_spec args_setageing[] = {
+	BRIDGE, {"ageing_time", NULL, ARG_UINT, ARG_REQUIRED, "SECONDS"}, END};
+static const struct arg_spec args_stp[] = {BRIDGE, {"on", NULL, ARG_ONOFF, ARG_REQUIRED}, END};
+static const struct arg_spec args_prio[] = {BRIDGE, NUMBER("PRIORITY"), END};
+static const struct arg_spec args_time[] = {BRIDGE, NUMBER("SECONDS"), END};
+static const struct arg_spec args_cost[] = {
+	BRIDGE, {"port", NULL, ARG_PORT, ARG_REQUIRED, "DEV"}, NUMBER("COST"), END};
+static const struct arg_spec args_portprio[] = {
+	BRIDGE, {"port", NULL, ARG_PORT, ARG_REQUIRED, "DEV"}, NUMBER("PRIORITY"), END};
+
+static const struct arg_spec args_link_add[] = {
+	{"bridge", "name", ARG_NEW, ARG_REQUIRED | ARG_BARE, "BR"},
+	{"type", "type", ARG_CHOICE, ARG_REQUIRED, NULL, "bridge"},
+	BRIDGE_ONLY_SETTINGS,
+	SHARED_SETTINGS,
+	{"fdb_size", "fdb_size", ARG_UINT, 0, "N"},
+	END};
+static const struct arg_spec args_link_del[] = {
+	{"bridge", "dev", ARG_BRIDGE, ARG_REQUIRED | ARG_BARE, "BR"},
+	{"type", "type", ARG_CHOICE, 0, NULL, "bridge"},
+	END};
+static const struct arg_spec args_link_set[] = {
+	NAMED(ARG_REQUIRED),
+	{"master", "master", ARG_BRIDGE, 0, "BR"},
+	{"nomaster", "nomaster", ARG_FLAG, ARG_OR},
+	{"driver", "driver", ARG_CHOICE, 0, NULL, DRIVERS},
+	{"type", "type", ARG_CHOICE, 0, NULL, "bridge|bridge_slave"},
+	PORT_SETTINGS,
+	SHARED_SETTINGS,
+	BRIDGE_ONLY_SETTINGS,
+	END};
+static const struct arg_spec args_link_show[] = {NAMED(0), END};
+
+static const struct arg_spec args_fdb_show[] = {
+	{"bridge", "br", ARG_BRIDGE, 0, "BR"},
+	{"dev", "dev", ARG_PORT, ARG_OR, "DEV"},
+	{"brport", "brport", ARG_PORT, ARG_OR, "DEV"},
+	VLAN,
+	{"kind", NULL, ARG_CHOICE, 0, NULL, "learned|static|sticky|local"},
+	END};
+static const struct arg_spec args_fdb_add[] = {
+	MAC,
+	{"port", "dev", ARG_PORT, ARG_REQUIRED, "DEV"},
+	{"master", "master", ARG_FLAG},
+	VLAN,
+	{"kind", NULL, ARG_CHOICE, 0, NULL, "static|sticky|dynamic|local"},
+	END};
+static const struct arg_spec args_fdb_del[] = {MAC,
+					       {"port", "dev", ARG_PORT, ARG_REQUIRED, "DEV"},
+					       {"bridge", "br", ARG_BRIDGE, ARG_OR, "BR"},
+					       {"master", "master", ARG_FLAG},
+					       VLAN,
+					       END};
+static const struct arg_spec args_fdb_flush[] = {{"bridge", "br", ARG_BRIDGE, ARG_REQUIRED, "BR"},
+						 {"port", "dev", ARG_PORT, ARG_OR, "DEV"},
+						 VLAN,
+						 {"all", "all", ARG_FLAG},
+						 END};
+static const struct arg_spec args_fdb_get[] = {
+	MAC, {"bridge", "br", ARG_BRIDGE, ARG_REQUIRED, "BR"}, VLAN, END};
+
+static const struct arg_spec args_name[] = {{"name", NULL, ARG_PORT, 0, "BR|DEV"}, END};
+static const struct arg_spec args_drops[] = {
+	{"name", NULL, ARG_PORT, 0, "BR|DEV"}, {"all", "all", ARG_FLAG}, END};
+static const struct arg_spec args_monitor[] = {{"group", NULL, ARG_CHOICE, 0, NULL, "fdb|link|all"},
+					       END};
+static const struct arg_spec args_log[] = {
+	{"module", NULL, ARG_TEXT, ARG_REQUIRED, "MODULE|all"},
+	{"level", NULL, ARG_CHOICE, ARG_REQUIRED, NULL, "err|warn|info|debug"},
+	END};
+static const struct arg_spec args_file[] = {{"file", NULL, ARG_FILE, ARG_REQUIRED, "FILE"}, END};
+static const struct arg_spec args_reload[] = {{"file", NULL, ARG_FILE, 0, "FILE"}, END};
+static const struct arg_spec args_run[] = {{"bridge", NULL, ARG_NEW, ARG_REQUIRED, "BR"},
+					   {"ports", NULL, ARG_DEV, ARG_REQUIRED | ARG_MANY, "DEV"},
+					   {"driver", "driver", ARG_CHOICE, 0, NULL, DRIVERS},
+					   END};
+static const struct arg_spec args_help[] = {{"words", NULL, ARG_COMMAND, ARG_MANY, "COMMAND"}, END};
+static const struct arg_spec args_none[] = {END};
+
+const struct command commands[] = {
+	{"addbr", NULL, args_addbr, cmd_simple, "bridge.add", "make a bridge",
+	 "Starts viaductd when none runs. The bridge's own interface has its name.",
+	 .starts_daemon = true},
+	{"delbr", NULL, args_bridge, cmd_simple, "bridge.del", "remove a bridge and free its ports",
+	 NULL},
+	{"addif", NULL, args_addif, cmd_addif, NULL, "let devices join a bridge",
+	 "DEV is a device, tap:NAME (a TAP that viaduct makes) or pcap:FILE (a capture, replayed "
+	 "in a "
+	 "loop; the port has the file's name). With -d it says which driver was chosen, and why."},
+	{"delif", NULL, args_delif, cmd_delif, NULL, "take devices out of a bridge", NULL},
+	{"hairpin", NULL, args_hairpin, cmd_simple, "port.set",
+	 "may frames leave through the port they came from?", NULL},
+	{"show", NULL, args_show, cmd_show, NULL, "list bridges, and kernel bridges beside them",
+	 "The columns are those of brctl(8). Bridges of the kernel are listed apart, as not "
+	 "adopted."},
+	{"showmacs", NULL, args_bridge, cmd_showmacs, NULL, "list the addresses of a bridge",
+	 "The columns are those of brctl(8); `viaduct fdb show` has VLANs and states too."},
+	{"setageing", NULL, args_setageing, cmd_simple, "bridge.set",
+	 "seconds until an unseen address is forgotten", "300 at first; 0 learns nothing."},
+	{"stp", NULL, args_stp, cmd_not_yet, NULL, "spanning tree on or off (not yet)", NULL},
+	{"setbridgeprio", NULL, args_prio, cmd_not_yet, NULL, "bridge priority (not yet)", NULL},
+	{"setfd", NULL, args_time, cmd_not_yet, NULL, "forward delay (not yet)", NULL},
+	{"sethello", NULL, args_time, cmd_not_yet, NULL, "hello time (not yet)", NULL},
+	{"setmaxage", NULL, args_time, cmd_not_yet, NULL, "maximum message age (not yet)", NULL},
+	{"setpathcost", NULL, args_cost, cmd_not_yet, NULL, "path cost of a port (not yet)", NULL},
+	{"setportprio", NULL, args_portprio, cmd_not_yet, NULL, "priority of a port (not yet)",
+	 NULL},
+	{"showstp", NULL, args_bridge, cmd_not_yet, NULL, "spanning tree state (not yet)", NULL},
+
+	{"link show", "list|lst|ls", args_link_show, cmd_link_show, NULL, "list bridges and ports",
+	 "With -d every attribute of a port by its name in /sys/class/net/DEV/brport, with -s "
+	 "counters."},
+	{"link add", NULL, args_link_add, cmd_link_add, "bridge.add", "make a bridge",
+	 "Times are in seconds (ip(8) has hundredths).", .starts_daemon = true},
+	{"link del", "delete", args_link_del, cmd_link_del, "bridge.del", "remove a bridge", NULL},
+	{"link set", NULL, args_link_set, cmd_link_set, NULL,
+	 "join, leave, change flags and settings",
+	 "DEV is a port, or a bridge with `type bridge`; ageing_time, no_linklocal_learn, monitor, "
+	 "address and mtu are of bridges only. Several changes may stand in one line."},
+
+	{"fdb show", "list|lst|ls", args_fdb_show, cmd_fdb_show, NULL, "list addresses", NULL},
+	{"fdb add", "append", args_fdb_add, cmd_fdb_add, "fdb.add",
+	 "add an entry; static by default", NULL},
+	{"fdb replace", "change", args_fdb_add, cmd_fdb_add, "fdb.add",
+	 "add an entry or change the one that is there", NULL},
+	{"fdb del", "delete", args_fdb_del, cmd_fdb_del, "fdb.del", "remove an entry", NULL},
+	{"fdb flush", NULL, args_fdb_flush, cmd_fdb_flush, "fdb.flush", "forget learned addresses",
+	 "With `all` static entries go too."},
+	{"fdb get", NULL, args_fdb_get, cmd_fdb_get, "fdb.get", "look one address up", NULL},
+
+	{"stats", NULL, args_name, cmd_stats, NULL, "counters of each port",
+	 "With -d also what the driver and the offload code did."},
+	{"drops", NULL, args_drops, cmd_drops, NULL, "why frames were dropped",
+	 "Every dropped frame has one reason. With `all` reasons without a drop are listed too."},
+	{"status", NULL, args_none, cmd_status, NULL, "the daemon, its memory and workers", NULL},
+	{"monitor", NULL, args_monitor, cmd_monitor, NULL, "print events as they come",
+	 "With -j one JSON object a line."},
+
+	{"run", NULL, args_run, cmd_run, NULL, "a bridge in the foreground, gone on ctrl-C",
+	 "Starts a daemon of its own, makes the bridge, lets the devices join, prints events; the "
+	 "end "
+	 "of the command puts everything back."},
+	{"check", NULL, args_file, cmd_check, NULL, "is a configuration file right?", NULL},
+	{"reload", NULL, args_reload, cmd_reload, NULL,
+	 "apply what changed in a configuration file, all or nothing", NULL},
+	{"log", NULL, args_log, cmd_log, "log.set", "how much a part of the daemon logs",
+	 "`all` sets the level of every part; `core/fdb` of one."},
+	{"debug objects", NULL, args_none, cmd_debug_objects, NULL, "what is alive in the daemon",
+	 NULL},
+	{"shutdown", NULL, args_none, cmd_simple, "shutdown",
+	 "end the daemon and put its devices back; bridges' interfaces stay", NULL},
+	{"help", NULL, args_help, cmd_help, NULL, "this text, or that of a command", NULL},
+	{0},
+};

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The table of commands, and the functions behind it: one file per group. */
+#pragma once
+
+#include "cli/parse.h"
+
+struct cli;
+
+/* All commands, ended by a NULL name. Commands of one group ("fdb …") stand together. */
+extern const struct command commands[];
+
+/* set.c: requests that change something */
+int cmd_simple(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_log(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_not_yet(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_addif(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_delif(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_link_add(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_link_del(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_link_set(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_fdb_add(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_fdb_del(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_fdb_flush(struct cli *c, const struct command *cmd, json_t *args);
+
+/* show.c: bridges and ports */
+int cmd_show(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_link_show(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_status(struct cli *c, const struct command *cmd, json_t *args);
+
+/* list.c: addresses and counters */
+int cmd_showmacs(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_fdb_show(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_fdb_get(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_stats(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_drops(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_debug_objects(struct cli *c, const struct command *cmd, json_t *args);
+
+/* config.c, watch.c, run.c, help.c */
+int cmd_check(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_reload(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_monitor(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_run(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_help(struct cli *c, const struct command *cmd, json_t *args);
+/* Candidates for the last of argv, one per line. */
+int complete_words(struct cli *c, int argc, char **argv);
+
+/* Which request arguments NAME means: {"bridge": NAME} or {"port": NAME}. Prints errors. */
+int resolve_name(struct cli *c, const char *name, json_t **ret_args);

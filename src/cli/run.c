@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `viaduct run`: a bridge for as long as the command runs. A daemon of its own with a private run
+ * directory, then the ordinary commands, each shown as one would type it; on ctrl-C the bridge is
+ * removed, the daemon ended and the directory deleted.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/fmt.h"
+#include "cli/spawn.h"
+#include "cli/table.h"
+#include "cli/watch.h"
+
+#define READY_MS 10000
+#define END_MS   10000
+#define STEP_MS  10
+
+struct run {
+	struct cli *c;
+	char dir[PATH_MAX]; /* private run directory */
+	pid_t daemon;       /* 0 = none */
+	bool bridge_made;
+};
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int sig)
+{
+	stopped = 1;
+}
+
+static void pause_ms(long ms)
+{
+	struct timespec ts = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+	nanosleep(&ts, NULL);
+}
+
+/* Reaps the daemon if it has ended. */
+static bool daemon_ended(struct run *r)
+{
+	if (r->daemon && waitpid(r->daemon, NULL, WNOHANG) == r->daemon)
+		r->daemon = 0;
+	return r->daemon == 0;
+}
+
+static int make_dir(struct run *r)
+{
+	const char *const parents[] = {"/run", "/tmp"};
+
+	for (size_t i = 0; i < array_size(parents); i++) {
+		snprintf(r->dir, sizeof(r->dir), "%s/viaduct-run-XXXXXX", parents[i]);
+		if (mkdtemp(r->dir))
+			return CLI_OK;
+	}
+	return cli_fail(r->c, VIADUCT_E_INTERNAL, NULL, "run directory %s: %s", r->dir,
+			strerror(errno));
+}
+
+/* Starts the daemon and connects to it. */
+static int start(struct run *r)
+{
+	struct viaduct_error err;
+	int code = spawn_foreground(r->c, r->dir, &r->daemon);
+
+	if (code)
+		return code;
+	for (int ms = 0; ms < READY_MS && !stopped; ms += STEP_MS) {
+		if (daemon_ended(r))
+			return cli_fail(r->c, VIADUCT_E_NO_DAEMON, NULL, "viaductd: did not start");
+		if (viaduct_open(r->dir, &r->c->conn, &err) == 0)
+			return CLI_OK;
+		if (err.code != VIADUCT_E_NO_DAEMON)
+			return cli_error(r->c, &err);
+		pause_ms(STEP_MS);
+	}
+	if (stopped)
+		return CLI_OK;
+	return cli_fail(r->c, VIADUCT_E_NO_DAEMON, NULL, "viaductd: not ready after %d seconds",
+			READY_MS / 1000);
+}
+
+/* "+ viaduct addif br0 veth10": what is done, as one would type it. */
+static void show_step(struct run *r, const char *verb, const char *bridge, const char *dev,
+		      const char *driver)
+{
+	if (r->c->json)
+		return;
+	fprintf(r->c->out, "%s+ viaduct %s %s%s%s%s%s%s\n", style_on(r->c->color, STYLE_BOLD), verb,
+		bridge, dev ? " " : "", dev ? dev : "", driver ? " driver " : "",
+		driver ? driver : "", style_off(r->c->color, STYLE_BOLD));
+	fflush(r->c->out);
+}
+
+static int build(struct run *r, json_t *args)
+{
+	const char *bridge = row_text(args, "bridge");
+	const char *driver = json_string_value(json_object_get(args, "driver"));
+	json_t *dev, *one, *result;
+	size_t i;
+	int code;
+
+	show_step(r, "addbr", bridge, NULL, NULL);
+	code = cli_request(r->c, "bridge.add", json_pack("{s:s}", "bridge", bridge), &result);
+	if (code)
+		return code;
+	json_decref(result);
+	r->bridge_made = true;
+	json_array_foreach(json_object_get(args, "ports"), i, dev)
+	{
+		show_step(r, "addif", bridge, json_string_value(dev), driver);
+		one = json_pack("{s:s, s:[O], s:s*}", "bridge", bridge, "ports", dev, "driver",
+				driver);
+		r->c->details = true;
+		code = cmd_addif(r->c, NULL, one);
+		json_decref(one);
+		if (code || stopped)
+			return code;
+	}
+	return CLI_OK;
+}
+
+/* Events until a signal, or until the daemon ends by itself. */
+static int follow(struct run *r)
+{
+	static const char *const groups[] = {"link", NULL};
+	struct viaduct *events = NULL;
+	struct viaduct_error err;
+	json_t *event;
+	int code = viaduct_open(r->dir, &events, &err);
+
+	if (!code)
+		code = viaduct_watch(events, groups, &err);
+	while (!code && !stopped) {
+		code = viaduct_event(events, 500, &event, &err);
+		if (code || !event)
+			continue;
+		if (r->c->json)
+			cli_json(r->c, event);
+		else
+			watch_print(r->c, event);
+		fflush(r->c->out);
+		json_decref(event);
+	}
+	viaduct_close(events);
+	return code && !stopped ? cli_error(r->c, &err) : CLI_OK;
+}
+
+static void end_daemon(struct run *r)
+{
+	kill(r->daemon, SIGTERM);
+	for (int ms = 0; ms < END_MS && !daemon_ended(r); ms += STEP_MS)
+		pause_ms(STEP_MS);
+	if (r->daemon == 0)
+		return;
+	cli_note(r->c, "viaductd (pid %d) did not end in %d seconds and was killed", (int)r->daemon,
+		 END_MS / 1000);
+	kill(r->daemon, SIGKILL);
+	waitpid(r->daemon, NULL, 0);
+	r->daemon = 0;
+}
+
+static int undo(struct run *r, const char *bridge)
+{
+	json_t *result;
+	int code = CLI_OK;
+
+	if (r->bridge_made && r->c->conn && !daemon_ended(r)) {
+		show_step(r, "delbr", bridge, NULL, NULL);
+		code = cli_request(r->c, "bridge.del", json_pack("{s:s}", "bridge", bridge),
+				   &result);
+		if (!code)
+			json_decref(result);
+	}
+	r->c->conn = viaduct_close(r->c->conn);
+	if (r->daemon && !daemon_ended(r))
+		end_daemon(r);
+	return code;
+}
+
+/* The daemon has removed its sockets; only what it left behind is in the way of rmdir(). */
+static void remove_dir(struct run *r)
+{
+	static const char *const files[] = {"control.sock", "netmap.sock", "viaductd.pid", "lock"};
+	char path[PATH_MAX + 32];
+
+	for (size_t i = 0; i < array_size(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", r->dir, files[i]);
+		unlink(path);
+	}
+	if (rmdir(r->dir) < 0)
+		cli_note(r->c, "run directory %s: %s", r->dir, strerror(errno));
+}
+
+int cmd_run(struct cli *c, const struct command *cmd, json_t *args)
+{
+	const char *bridge = row_text(args, "bridge");
+	struct run r = {.c = c};
+	struct sigaction sa = {.sa_handler = stop};
+	int code, end;
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	sigaction(SIGHUP, &sa, NULL);
+	c->conn = viaduct_close(c->conn);
+	code = make_dir(&r);
+	if (code)
+		return code;
+	code = start(&r);
+	if (!code && !stopped)
+		code = build(&r, args);
+	if (!code && !stopped && !c->json) {
+		fprintf(c->out,
+			"%s is up. Look: viaduct --run-dir %s show (or stats, drops, monitor)\n"
+			"ctrl-C removes it.\n",
+			bridge, r.dir);
+		fflush(c->out);
+	}
+	if (!code && !stopped)
+		code = follow(&r);
+	end = undo(&r, bridge);
+	remove_dir(&r);
+	return code ? code : end;
+}

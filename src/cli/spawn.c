@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "cli/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+/* Where viaductd lies from the directory of this program: build tree, bin/ beside sbin/. */
+static const char *const beside[] = {"viaductd", "../sbin/viaductd", "../libexec/viaductd"};
+
+/* Writes the path to try to buf; a bare name when only PATH is left. */
+static const char *find_daemon(char *buf, size_t size)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	if (n > 0) {
+		self[n] = '\0';
+		slash = strrchr(self, '/');
+		for (size_t i = 0; slash && i < array_size(beside); i++) {
+			snprintf(buf, size, "%.*s/%s", (int)(slash - self), self, beside[i]);
+			if (access(buf, X_OK) == 0)
+				return buf;
+		}
+	}
+	snprintf(buf, size, "viaductd");
+	return buf;
+}
+
+static void reset_signals(void)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+}
+
+/* In the child: becomes viaductd or tells the parent why not. */
+static _Noreturn void become_daemon(const char *const *argv, int report)
+{
+	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		dup2(fd, STDIN_FILENO);
+	/* stdout may be a pipe that somebody reads to its end. */
+	dup2(STDERR_FILENO, STDOUT_FILENO);
+	execvp(argv[0], (char *const *)argv);
+	fd = errno;
+	if (write(report, &fd, sizeof(fd)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+/* Forks argv. 0 and *ret_pid, or the errno of fork, pipe or exec. */
+static int spawn(const char *const *argv, bool foreground, pid_t *ret_pid)
+{
+	pid_t parent = getpid(), pid;
+	int report[2], err = 0;
+
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return errno;
+	pid = fork();
+	if (pid == 0) {
+		reset_signals();
+		if (foreground) {
+			setpgid(0, 0); /* ctrl-C is for the parent, which ends it in order */
+			prctl(PR_SET_PDEATHSIG, SIGTERM);
+			if (getppid() != parent)
+				_exit(127);
+		}
+		become_daemon(argv, report[1]);
+	}
+	if (pid < 0)
+		err = errno;
+	close(report[1]);
+	/* Closed by a successful exec; otherwise the errno comes out. */
+	if (pid > 0 && read(report[0], &err, sizeof(err)) != sizeof(err))
+		err = 0;
+	close(report[0]);
+	if (err && pid > 0)
+		waitpid(pid, NULL, 0);
+	else
+		*ret_pid = pid;
+	return err;
+}
+
+static int not_started(struct cli *c, const char *path, int err)
+{
+	cli_fail(c, VIADUCT_E_NO_DAEMON, NULL, "viaductd: cannot be started (%s: %s)", path,
+		 strerror(err));
+	return CLI_NO_DAEMON;
+}
+
+int spawn_background(struct cli *c)
+{
+	char path[PATH_MAX];
+	const char *argv[] = {find_daemon(path, sizeof(path)), "--daemonize", "--run-dir",
+			      viaduct_run_dir(c->run_dir), NULL};
+	int status, err;
+	pid_t pid;
+
+	err = spawn(argv, false, &pid);
+	if (err)
+		return not_started(c, path, err);
+	/* It goes to the background when it is ready. */
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return CLI_OK;
+	if (WIFEXITED(status))
+		cli_fail(c, VIADUCT_E_NO_DAEMON, NULL, "viaductd: did not start (exit status %d)",
+			 WEXITSTATUS(status));
+	else
+		cli_fail(c, VIADUCT_E_NO_DAEMON, NULL, "viaductd: did not start (signal %d)",
+			 WTERMSIG(status));
+	return CLI_NO_DAEMON;
+}
+
+int spawn_foreground(struct cli *c, const char *run_dir, pid_t *ret_pid)
+{
+	char path[PATH_MAX];
+	const char *argv[] = {find_daemon(path, sizeof(path)), "--run-dir", run_dir, NULL};
+	int err = spawn(argv, true, ret_pid);
+
+	return err ? not_started(c, path, err) : CLI_OK;
+}

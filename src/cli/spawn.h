@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Starting viaductd from the command: beside this program, in the usual places, or in PATH. */
+#pragma once
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct cli;
+
+/* Starts a daemon in the background and waits until it is ready. Prints errors; enum cli_exit. */
+int spawn_background(struct cli *c);
+/*
+ * Starts a daemon in the foreground of its own process group, with a private run directory. It gets
+ * SIGTERM when this process dies. *ret_pid is a child of the caller. Prints errors; enum cli_exit.
+ */
+int spawn_foreground(struct cli *c, const char *run_dir, pid_t *ret_pid);
