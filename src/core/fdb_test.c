@@ -610,6 +610,56 @@ static void memory_is_bounded(void **state)
 	}
 }
 
+/* Invariants 1 and 2 of fdb.c, and the bits of occupied buckets. */
+static void check_invariants(const struct fdb *f)
+{
+	const struct fdb_hot *hot = (const struct fdb_hot *)f;
+	const struct fdb_bucket *b = hot->buckets;
+	uint32_t n = fdb_n_buckets(f);
+	const uint64_t *bits = (const uint64_t *)&b[n];
+	uint8_t *passed = calloc(n, 1);
+
+	for (uint32_t i = 0; i < n; i++) {
+		bool occupied = false;
+
+		for (uint32_t k = 0; k < FDB_SLOTS; k++) {
+			const struct fdb_slot *s = &b[i].slots[k];
+
+			if (!s->word)
+				continue;
+			occupied = true;
+			assert_true(s->dist < FDB_REACH && s->dist <= i);
+			assert_true(i - s->dist < hot->n_home);
+			for (uint32_t d = 1; d <= s->dist; d++)
+				passed[i - d]++;
+		}
+		assert_int_equal(bits[i / 64] >> (i % 64) & 1, occupied);
+	}
+	for (uint32_t i = 0; i < n; i++)
+		assert_int_equal(b[i].slots[0].passed, passed[i]);
+	free(passed);
+}
+
+static void invariants_hold_after_churn(void **state)
+{
+	struct fdb *f = *state;
+
+	for (uint32_t i = 0; i < 20000; i++) {
+		fdb_set_now(f, i / 100);
+		learn(f, address(i * 7 % 3000), (uint16_t)(1 + i % 5));
+		if (i % 3 == 0)
+			fdb_del(f, address(i * 11 % 3000), 0, 0);
+		if (i % 1000 == 999) {
+			check_invariants(f);
+			flush(f, (int)(i / 1000 % 7), -1, false);
+			check_invariants(f);
+		}
+	}
+	assert_true(stats(f).n_evicted > 0);
+	flush(f, -1, -1, true);
+	check_invariants(f);
+}
+
 /* The same addresses under another key have other hashes; bits of the input reach all of it. */
 static void hash_is_keyed(void **state)
 {
@@ -670,6 +720,7 @@ int main(void)
 		with_table(dump_is_complete_during_changes),
 		cmocka_unit_test(a_million_entries_fit),
 		cmocka_unit_test(memory_is_bounded),
+		with_table(invariants_hold_after_churn),
 		with_table(hash_is_keyed),
 	};
 
