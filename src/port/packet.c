@@ -50,11 +50,13 @@
 #define QUEUE_SIZE (32 << 20)
 
 #define FRUITLESS_MAX 8u
+#define DENSE	      8u /* frames of one rx() */
 
 struct packet_port {
 	struct port head;
 	struct packet_ring ring;
 	struct packet_large large;
+	bool listening;	    /* the sockets are in the epoll set head.fd */
 	bool armed;	    /* arm() said that we may sleep, rx() was not called since */
 	uint32_t fruitless; /* wake-ups in a row that brought nothing */
 	int ring_fd, queue_fd;
@@ -161,18 +163,38 @@ static int open_queue(struct packet_port *p, const char **ret_why)
 	return error_trace(bind_to(fd, p->head.ifindex, ret_why));
 }
 
-/* One descriptor that is readable when either socket is. */
-static int open_epoll(struct packet_port *p, const char **ret_why)
+/*
+ * The port's descriptor is an epoll set of both sockets. A socket in a set costs its sender a
+ * callback for each frame, so they are in it only while we sleep or may soon: arm() puts them in,
+ * a well-filled batch takes them out again.
+ */
+static int listen_on(struct packet_port *p)
 {
 	struct epoll_event ev = {.events = EPOLLIN};
 
-	p->head.fd = epoll_create1(EPOLL_CLOEXEC);
-	if (p->head.fd < 0 || epoll_ctl(p->head.fd, EPOLL_CTL_ADD, p->ring_fd, &ev) < 0 ||
-	    epoll_ctl(p->head.fd, EPOLL_CTL_ADD, p->queue_fd, &ev) < 0) {
-		*ret_why = "no epoll descriptor";
+	if (epoll_ctl(p->head.fd, EPOLL_CTL_ADD, p->ring_fd, &ev) < 0 ||
+	    epoll_ctl(p->head.fd, EPOLL_CTL_ADD, p->queue_fd, &ev) < 0)
 		return error_origin(-errno);
-	}
+	p->listening = true;
 	return 0;
+}
+
+static void listen_off(struct packet_port *p)
+{
+	epoll_ctl(p->head.fd, EPOLL_CTL_DEL, p->ring_fd, NULL);
+	epoll_ctl(p->head.fd, EPOLL_CTL_DEL, p->queue_fd, NULL);
+	p->listening = false;
+}
+
+static int open_epoll(struct packet_port *p, const char **ret_why)
+{
+	int r;
+
+	p->head.fd = epoll_create1(EPOLL_CLOEXEC);
+	r = p->head.fd < 0 ? error_origin(-errno) : listen_on(p);
+	if (r)
+		*ret_why = "no epoll descriptor";
+	return error_trace(r);
 }
 
 static void packet_close(struct port *head)
@@ -340,6 +362,8 @@ static void note_wakeup(struct packet_port *p, uint32_t n)
 		look_closer(p);
 	}
 	p->armed = false;
+	if (n >= DENSE && p->listening)
+		listen_off(p);
 }
 
 static uint32_t packet_rx(struct port *head, struct batch *b)
@@ -387,6 +411,8 @@ static bool packet_arm(struct port *head)
 		head->stats.wakeups++;
 		return true;
 	}
+	if (!p->listening && listen_on(p))
+		return true;
 	p->armed = true;
 	return false;
 }
