@@ -493,6 +493,36 @@ static void test_udp_tunnels(void **state)
 	}
 }
 
+/* A word that makes a sum come out as zero: the checksum is sent as 0xffff, inside and outside. */
+static void test_udp_sums_of_zero(void **state)
+{
+	uint32_t csum_outer = 0, csum_inner = 0;
+
+	for (int round = 0; round < 2; round++) {
+		struct pkt *p = pkt_new();
+		uint8_t vxlan[8] = {8}, word[2];
+
+		put16(vxlan + 4, csum_outer);
+		put16(word, csum_inner);
+		eth(p, 0, 0x0800);
+		ipv4(p, 17, 0);
+		udp(p, 4789, true);
+		add(p, vxlan, 8);
+		eth(p, 0, 0x86dd);
+		ipv6(p, 17);
+		udp(p, 53, true);
+		complete(p, FRAME_GSO_UDP_L4, 2, 2);
+		memcpy(p->b + p->f.hdr_len, word, 2);
+		assert_int_equal(segment(p), 1);
+		csum_outer = get16(segs[0].data + p->marks[1].ofs + 6);
+		csum_inner = get16(segs[0].data + p->marks[3].ofs + 6);
+		release(1);
+		pkt_free(p);
+	}
+	assert_int_equal(csum_outer, 0xffff);
+	assert_int_equal(csum_inner, 0xffff);
+}
+
 static void test_gre_and_ipip(void **state)
 {
 	static const uint16_t flags[] = {0, 0x2000, 0x8000, 0xa000};
@@ -858,6 +888,7 @@ int main(void)
 		cmocka_unit_test(test_udp),
 		cmocka_unit_test(test_vxlan),
 		cmocka_unit_test(test_udp_tunnels),
+		cmocka_unit_test(test_udp_sums_of_zero),
 		cmocka_unit_test(test_gre_and_ipip),
 		cmocka_unit_test(test_gso_without_partial_checksum),
 		cmocka_unit_test(test_routing_header),
