@@ -107,7 +107,7 @@ static inline bool frame_is_tag(uint16_t type)
  * False when there are fewer than FRAME_HEADER_SIZE bytes. Never reads past f->len. A tag that is
  * cut off, or a third one, stays in ethertype. Any thread that owns the frame.
  *
- * Inline: it is the first thing done to each frame; a call cost 1.3 ns of about 30 (bench_forward).
+ * Inline: it is the first thing done to each frame; a call costs 0.7 of 26 ns (bench_forward).
  */
 static inline bool frame_parse(struct frame *f)
 {
