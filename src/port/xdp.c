@@ -25,14 +25,16 @@
  *
  * Checksums: what a local sender left unfinished is found by xdp_csum.h and marked.
  *
- * The host's stack sees no frame that a socket takes.
+ * The host's stack sees no frame that a socket takes; it keeps from sending its own (IPv6 off).
  */
 #include <errno.h>
+#include <linux/virtio_net.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -40,6 +42,8 @@
 #include "base/log.h"
 #include "core/frame.h"
 #include "port/driver.h"
+#include "port/env.h"
+#include "port/netdev.h"
 #include "port/xdp_csum.h"
 #include "port/xdp_dev.h"
 #include "port/xdp_prog.h"
@@ -47,32 +51,32 @@
 
 LOG_MODULE("port/xdp");
 
-#define RX_SIZE	   2048u /* entries of a queue's RX and fill ring */
-#define TX_SIZE	   2048u
-#define FILL_LOW   (RX_SIZE / 2)
-#define SNDBUF	   (16 << 20) /* bytes of sk_buffs in flight; the default stops at some 200 frames */
-#define KICKS_MAX  16	/* send calls in one flush: 32 frames each before kernel 6.17 */
-#define DESCS_MAX  17u	/* of one frame: the linear part and MAX_SKB_FRAGS in copy mode */
-#define RETRY_NS   1000000 /* looks after what the kernel did not take, while asleep */
-#define IDLE_ARMS  16	/* times that a port was armed in vain before it looks for errors */
-#define QUEUES_MAX 256u
-#define TAGS_SIZE  8u
+#define RX_SIZE     2048u /* entries of a queue's RX and fill ring */
+#define TX_SIZE     2048u
+#define FILL_LOW    (RX_SIZE / 2)
+#define SNDBUF      (16 << 20) /* bytes of sk_buffs in flight; the default stops at some 200 frames */
+#define KICKS_MAX   16         /* send calls in one flush: 32 frames each before kernel 6.17 */
+#define DESCS_MAX   17u        /* of one frame: the linear part and MAX_SKB_FRAGS in copy mode */
+#define RETRY_NS    1000000    /* looks after what the kernel did not take, while asleep */
+#define QUEUES_MAX  256u
+#define TAGS_SIZE   8u
+#define PLAIN_EXTRA 18u /* that veth lets a frame be longer than the MTU: header and one tag */
 
-#define HELD_RX	     0x80u /* of held[]: given for reception */
+#define HELD_RX      0x80u /* of held[]: given for reception */
 #define HELD_TX_MASK 0x7fu /* of held[]: times given for transmission */
 
 /* A frame that comes in several descriptors, until its last one. */
 struct gather {
 	uint32_t buf; /* large buffer, 0 = none */
 	uint32_t len;
-	bool skip;    /* throw the rest of this frame away */
+	bool skip; /* throw the rest of this frame away */
 };
 
 struct queue {
 	struct xdp_sock sock;
 	struct gather gather;
-	uint32_t n_fill;	    /* buffers that the kernel has for reception */
-	bool starved;		    /* refill() found too few since the last statistics */
+	uint32_t n_fill;            /* buffers that the kernel has for reception */
+	bool starved;               /* refill() found too few since the last statistics */
 	struct xdp_statistics seen; /* what is in port.drops already */
 };
 
@@ -83,8 +87,8 @@ struct xdp_port {
 	uint8_t *umem;
 	uint64_t umem_size;
 	uint32_t shift; /* log2 of the chunk size */
-	uint32_t room;	/* bytes of a chunk behind MEM_BUF_OFFSET */
-	uint8_t *held;	/* per buffer: HELD_* */
+	uint32_t room;  /* bytes of a chunk behind MEM_BUF_OFFSET */
+	uint8_t *held;  /* per buffer: HELD_* */
 	uint32_t n_bufs;
 
 	struct xdp_prog prog;
@@ -92,15 +96,18 @@ struct xdp_port {
 	int promisc_fd;
 	int timer_fd;
 
+	struct port_env *env; /* NULL: no outbox */
+	struct env_claim claim;
+	uint32_t plain_max; /* bytes of the longest frame that needs no outbox */
+
 	uint32_t in_flight; /* TX descriptors whose completion is to come */
-	uint32_t next;	    /* queue that rx() looks at first */
-	uint32_t idle_arms;
-	bool sg;	    /* frames of several descriptors */
-	bool copy;	    /* the kernel copies: EBUSY means one frame sent in vain */
-	bool kick;	    /* tx() queued something since the last flush */
+	uint32_t next;      /* queue that rx() looks at first */
+	bool sg;            /* frames of several descriptors */
+	bool copy;          /* the kernel copies: EBUSY means one frame sent in vain */
+	bool kick;          /* tx() queued something since the last flush */
 	bool timer_armed;
-	bool down;	    /* ENETDOWN at the last send */
-	bool gone;	    /* the device has vanished */
+	bool down; /* ENETDOWN at the last send */
+	bool gone; /* the device has vanished */
 	uint64_t seen_restored, seen_lost;
 
 	uint32_t n_queues;
@@ -237,7 +244,6 @@ static uint32_t xdp_rx(struct port *p, struct batch *b)
 	if (b->n == before)
 		return 0;
 	x->next = (x->next + 1) % x->n_queues;
-	x->idle_arms = 0;
 	p->stats.rx_packets += b->n - before;
 	return b->n - before;
 }
@@ -280,7 +286,8 @@ static bool sends_in_place(const struct xdp_port *x, const struct frame *f)
 {
 	uint64_t addr = (uint64_t)(f->data - x->umem);
 
-	return !(f->buf & BUF_BIG) && xdp_chunk(addr, x->shift) == f->buf &&
+	return f->len > 0 && f->len <= x->plain_max && !(f->buf & BUF_BIG) &&
+	       xdp_chunk(addr, x->shift) == f->buf &&
 	       xdp_chunk(addr + f->len - 1, x->shift) == f->buf &&
 	       (x->held[f->buf] & HELD_TX_MASK) < HELD_TX_MASK;
 }
@@ -333,6 +340,8 @@ static bool kick_once(struct xdp_port *x)
 	x->port.stats.tx_calls++;
 	x->down = r == -ENETDOWN;
 	x->gone |= r == -ENXIO || r == -ENODEV;
+	if (x->gone) /* what is queued never leaves; its buffers go home in close() */
+		x->port.drops.n[DROP_TX_DOWN] += before;
 	if (x->down || x->gone)
 		return false;
 	/* Copy mode: the frame's buffer comes back, but the device did not take the frame. */
@@ -340,6 +349,71 @@ static bool kick_once(struct xdp_port *x)
 		x->port.drops.n[DROP_TX_REFUSED]++;
 	after = xdp_ring_pending(&tx_sock(x)->tx);
 	return x->copy && after > 0 && (after < before || r == -EBUSY);
+}
+
+static void xdp_flush(struct port *p)
+{
+	struct xdp_port *x = to_xdp(p);
+
+	if (!x->kick || x->down || x->gone)
+		return;
+	if (xdp_ring_needs_wakeup(&tx_sock(x)->tx)) {
+		for (int i = 0; i < KICKS_MAX && kick_once(x); i++)
+			;
+	}
+	/* The rest, if any, in the next round; a device that is down is asked in tx(). */
+	x->kick = !x->down && xdp_ring_pending(&tx_sock(x)->tx) > 0;
+	reap(x);
+}
+
+/*
+ * veth refuses a frame longer than MTU + 18, which two tags inside the frame make of a full-sized
+ * one; with the first tag beside the frame it passes. AF_XDP cannot say that, the outbox can.
+ */
+static bool needs_outbox(struct xdp_port *x, const struct frame *f)
+{
+	if (likely(f->len <= x->plain_max))
+		return false;
+	x->plain_max = netdev_mtu(x->env->sock, x->port.ifindex) + PLAIN_EXTRA;
+	return f->len > x->plain_max && f->n_tags > 0;
+}
+
+static void send_outbox(struct xdp_port *x, const struct frame *f)
+{
+	struct virtio_net_hdr vnet = {0};
+	struct iovec iov[2] = {{&vnet, sizeof(vnet)}, {f->data, f->len}};
+	uint8_t mark[CMSG_SPACE(sizeof(uint32_t))] __attribute__((aligned(8))) = {0};
+	struct msghdr m = {.msg_iov = iov,
+			   .msg_iovlen = 2,
+			   .msg_control = mark,
+			   .msg_controllen = sizeof(mark)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SO_MARK;
+	c->cmsg_len = CMSG_LEN(sizeof(uint32_t));
+	memcpy(CMSG_DATA(c), &x->port.ifindex, sizeof(uint32_t));
+	x->port.stats.tx_calls++;
+	if (sendmsg(x->env->outbox.fd, &m, MSG_DONTWAIT) < 0) {
+		drop_tx(x, f, DROP_TX_REFUSED);
+		return;
+	}
+	buf_put(x->port.bufs, &f->buf, 1);
+	x->port.stats.tx_packets++;
+	x->port.stats.tx_bytes += f->len;
+}
+
+/* A frame that cannot just be queued. False: no room now; otherwise it is dealt with. */
+static bool send_odd(struct xdp_port *x, const struct frame *f)
+{
+	if (!needs_outbox(x, f))
+		return send_copy(x, f);
+	/* Behind those queued before it. */
+	xdp_ring_publish(&tx_sock(x)->tx);
+	x->kick = true;
+	xdp_flush(&x->port);
+	send_outbox(x, f);
+	return true;
 }
 
 static uint32_t xdp_tx(struct port *p, struct frame *const *frames, uint32_t n)
@@ -359,8 +433,8 @@ static uint32_t xdp_tx(struct port *p, struct frame *const *frames, uint32_t n)
 	for (i = 0; i < n; i++) {
 		const struct frame *f = frames[i];
 
-		if (unlikely(f->len == 0 || !sends_in_place(x, f))) {
-			if (!send_copy(x, f))
+		if (unlikely(!sends_in_place(x, f))) {
+			if (!send_odd(x, f))
 				break;
 			room = tx_room(x, n - i);
 			continue;
@@ -375,21 +449,6 @@ static uint32_t xdp_tx(struct port *p, struct frame *const *frames, uint32_t n)
 	xdp_ring_publish(&tx_sock(x)->tx);
 	x->kick = true;
 	return i;
-}
-
-static void xdp_flush(struct port *p)
-{
-	struct xdp_port *x = to_xdp(p);
-
-	if (!x->kick || x->down || x->gone)
-		return;
-	if (xdp_ring_needs_wakeup(&tx_sock(x)->tx)) {
-		for (int i = 0; i < KICKS_MAX && kick_once(x); i++)
-			;
-	}
-	/* The rest, if any, in the next round; a device that is down is asked in tx(). */
-	x->kick = !x->down && xdp_ring_pending(&tx_sock(x)->tx) > 0;
-	reap(x);
 }
 
 /* --- sleep --- */
@@ -411,30 +470,12 @@ static void disarm_timer(struct xdp_port *x)
 		x->timer_armed = false;
 }
 
-/* A socket whose device has vanished is readable for ever: stop listening to it. */
-static void check_gone(struct xdp_port *x)
-{
-	struct epoll_event ev[8];
-	int n = epoll_wait(x->port.fd, ev, array_size(ev), 0);
-
-	for (int i = 0; i < n; i++) {
-		if (!(ev[i].events & (EPOLLERR | EPOLLHUP)))
-			continue;
-		epoll_ctl(x->port.fd, EPOLL_CTL_DEL, ev[i].data.fd, NULL);
-		x->gone = true;
-	}
-}
-
 static bool xdp_arm(struct port *p)
 {
 	struct xdp_port *x = to_xdp(p);
 	bool starved = false;
 
 	disarm_timer(x);
-	if (++x->idle_arms >= IDLE_ARMS) {
-		x->idle_arms = 0;
-		check_gone(x);
-	}
 	if (x->gone)
 		return false;
 	reap(x);
@@ -503,9 +544,10 @@ static int bind_failed(int r, bool sg, const char **ret_why)
 		*ret_why = "binding an AF_XDP socket needs CAP_NET_RAW";
 		break;
 	default:
-		*ret_why = sg ? "its MTU needs frames of several buffers, which the kernel (6.6) or "
-				"the device does not support with AF_XDP: use driver packet"
-			      : "the device does not support AF_XDP";
+		*ret_why =
+			sg ? "its MTU needs frames of several buffers, which the kernel (6.6) or "
+			     "the device does not support with AF_XDP: use driver packet"
+			   : "the device does not support AF_XDP";
 	}
 	return error_origin(r);
 }
@@ -577,8 +619,12 @@ static int make_fds(struct xdp_port *x, const char **ret_why)
 /* Sockets first (slow), then the program, then what makes frames flow. */
 static int start(struct xdp_port *x, const char **ret_why)
 {
+	const char *why = "";
 	struct bufcache bufs;
 	int r = make_fds(x, ret_why);
+
+	if (r == 0 && x->env)
+		r = env_claim(x->env, &x->claim, x->port.name, x->port.ifindex, ret_why);
 
 	for (uint32_t i = 0; r == 0 && i < x->n_queues; i++)
 		r = open_socket(x, i, ret_why);
@@ -592,6 +638,11 @@ static int start(struct xdp_port *x, const char **ret_why)
 	if (r < 0)
 		return error_trace(r);
 	x->copy = !xdp_sock_zero_copy(tx_sock(x));
+	if (x->env && x->dev.has_peer && port_env_prepare(x->env, &why) < 0) {
+		log_warn("port %s: no outbox, full-sized frames with two tags are refused: %s",
+			 x->port.name, why);
+		x->plain_max = UINT32_MAX;
+	}
 	strcpy(x->port.mode, !x->prog.native ? "generic" : x->copy ? "native" : "zero-copy");
 	return 0;
 }
@@ -614,6 +665,7 @@ static struct xdp_port *xdp_new(const struct port_config *cfg, const struct xdp_
 	x->port.ifindex = dev->ifindex;
 	strncpy(x->port.name, cfg->name, sizeof(x->port.name) - 1);
 	x->pool = cfg->pool;
+	x->env = cfg->env;
 	x->umem = region_umem(region);
 	x->umem_size = region_umem_size(region);
 	x->shift = (uint32_t)__builtin_ctz(region->layout.params.buf_size);
@@ -621,6 +673,7 @@ static struct xdp_port *xdp_new(const struct port_config *cfg, const struct xdp_
 	x->n_bufs = region->layout.params.buf_num;
 	x->dev = *dev;
 	x->sg = sg;
+	x->plain_max = cfg->env && dev->has_peer ? dev->mtu + PLAIN_EXTRA : UINT32_MAX;
 	x->port.fd = x->timer_fd = x->promisc_fd = -1;
 	x->n_queues = dev->n_queues;
 	for (uint32_t i = 0; i < x->n_queues; i++)
@@ -684,6 +737,8 @@ static void xdp_close(struct port *p)
 	if (zero_copy)
 		nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
 	take_back(x);
+	if (x->env && x->claim.ifindex)
+		env_release(x->env, &x->claim);
 	if (x->promisc_fd >= 0)
 		close(x->promisc_fd);
 	if (x->timer_fd >= 0)
@@ -716,7 +771,8 @@ static int try_open(const struct port_config *cfg, const struct xdp_dev *dev, bo
 /* Errors that have nothing to do with frames in pieces. */
 static bool is_final(int r)
 {
-	return r == -EPERM || r == -EBUSY || r == -EEXIST || r == -ENOMEM || r == -ENODEV || r == -ENOBUFS;
+	return r == -EPERM || r == -EBUSY || r == -EEXIST || r == -ENOMEM || r == -ENODEV ||
+	       r == -ENOBUFS;
 }
 
 static int xdp_open(const struct port_config *cfg, struct port **ret, const char **ret_why)

@@ -10,25 +10,25 @@
 
 #define TAGS_MAX   4
 #define LEVELS_MAX 3 /* the frame itself and two tunnels in it */
-#define EXT_MAX	   4 /* IPv6 extension headers */
+#define EXT_MAX    4 /* IPv6 extension headers */
 
-#define PORT_VXLAN	 4789
+#define PORT_VXLAN       4789
 #define PORT_VXLAN_LINUX 8472 /* what Linux uses unless told otherwise */
-#define PORT_GENEVE	 6081
+#define PORT_GENEVE      6081
 
 #define GRE_CSUM 0x8000
-#define GRE_KEY	 0x2000
-#define GRE_SEQ	 0x1000
+#define GRE_KEY  0x2000
+#define GRE_SEQ  0x1000
 #define GRE_REST 0x4fff /* routing, version and reserved bits: not looked through */
 
 /* Where the walk is and what it knows of the packet around it. */
 struct walk {
 	const uint8_t *p;
-	uint32_t len;	 /* of the frame */
-	uint32_t ofs;	 /* of the header that comes next */
-	uint32_t end;	 /* of the packet, as its IP header says; at most len */
+	uint32_t len;    /* of the frame */
+	uint32_t ofs;    /* of the header that comes next */
+	uint32_t end;    /* of the packet, as its IP header says; at most len */
 	uint32_t pseudo; /* sum of the addresses, in memory order */
-	uint8_t proto;	 /* of the header at ofs, once an IP header was read */
+	uint8_t proto;   /* of the header at ofs, once an IP header was read */
 };
 
 static uint16_t be16(const uint8_t *p)

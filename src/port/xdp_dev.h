@@ -8,9 +8,9 @@
 struct xdp_dev {
 	uint32_t ifindex;
 	uint32_t mtu;
-	uint32_t n_queues;    /* RX queues in use, at least 1 */
+	uint32_t n_queues; /* RX queues in use, at least 1 */
 	bool loopback;
-	bool has_peer;	      /* veth, netkit: hands over what its peer sends */
+	bool has_peer;        /* veth, netkit: hands over what its peer sends */
 	bool may_strip_tags;  /* its driver may keep a VLAN tag beside the frame */
 	bool tags_by_feature; /* may_strip_tags only because rx-vlan-offload is on */
 	char driver[32];      /* "veth"; empty if the device does not say */

@@ -98,7 +98,7 @@ int xdp_sock_open(struct xdp_sock *s, const struct xdp_sock_config *cfg, const c
 	s->fd = socket(AF_XDP, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (s->fd < 0) {
 		r = -errno;
-		*ret_why = r == -EPERM	       ? "AF_XDP sockets need CAP_NET_RAW"
+		*ret_why = r == -EPERM          ? "AF_XDP sockets need CAP_NET_RAW"
 			   : r == -EAFNOSUPPORT ? "this kernel has no AF_XDP sockets"
 						: err_text(r);
 		return error_origin(r);

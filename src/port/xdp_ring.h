@@ -32,12 +32,12 @@
  * we went ourselves.
  */
 struct xdp_ring {
-	uint32_t *prod;	      /* shared */
-	uint32_t *cons;	      /* shared */
+	uint32_t *prod;        /* shared */
+	uint32_t *cons;        /* shared */
 	const uint32_t *flags; /* shared, written by the kernel */
-	void *entries;	      /* uint64_t (fill, completion) or struct xdp_desc (rx, tx) */
-	uint32_t mask;	      /* size - 1 */
-	uint32_t size;	      /* entries, a power of two; 0 = the ring does not exist */
+	void *entries;         /* uint64_t (fill, completion) or struct xdp_desc (rx, tx) */
+	uint32_t mask;         /* size - 1 */
+	uint32_t size;         /* entries, a power of two; 0 = the ring does not exist */
 	uint32_t cached_prod;
 	uint32_t cached_cons;
 };
@@ -145,11 +145,11 @@ static inline uint32_t xdp_desc_count(uint64_t addr, uint32_t len, uint32_t shif
 }
 
 struct xdp_sock_config {
-	uint8_t *umem;	     /* page-aligned */
-	uint64_t umem_size;  /* bytes, a multiple of chunk_size */
-	uint32_t chunk_size; /* 2,048 or 4,096 */
+	uint8_t *umem;               /* page-aligned */
+	uint64_t umem_size;          /* bytes, a multiple of chunk_size */
+	uint32_t chunk_size;         /* 2,048 or 4,096 */
 	uint32_t rx_size, fill_size; /* entries, powers of two */
-	uint32_t tx_size;    /* 0: receives only; the completion ring is as large */
+	uint32_t tx_size;            /* 0: receives only; the completion ring is as large */
 };
 
 struct xdp_sock {
