@@ -8,6 +8,7 @@ static const struct port_driver *const drivers[] = {
 	&port_driver_mem,
 	&port_driver_pcap,
 	&port_driver_packet,
+	&port_driver_tap,
 	&port_driver_xdp,
 };
 
