@@ -9,8 +9,8 @@
  * program can change while we read. All offsets come from that copy and are checked against the
  * frame's length. Fields that differ between segments are zero in the copy, and each layer's bytes
  * are summed once per frame. A segment gets the headers and its share of the payload, then its
- * fields from the innermost layer outwards; a running sum of everything from the layer to the end of
- * the frame serves all checksums. It works because all headers have an even length. Reading the
+ * fields from the innermost layer outwards; a running sum of everything from the layer to the end
+ * of the frame serves all checksums. It works because all headers have an even length. Reading the
  * headers back for each sum instead cost 50 ns a segment, stalled behind the stores.
  */
 #include "core/offload.h"
@@ -19,8 +19,8 @@
 
 #include "base/bytes.h"
 
-#define HEADERS_MAX 512u /* outer and inner headers together; Geneve and IP options included */
-#define LAYERS_MAX  6u
+#define HEADERS_MAX  512u /* outer and inner headers together; Geneve and IP options included */
+#define LAYERS_MAX   6u
 #define IPV6_EXT_MAX 8u /* extension headers of one layer */
 
 enum {
@@ -70,27 +70,27 @@ enum layer_kind { LAYER_IPV4, LAYER_IPV6, LAYER_UDP, LAYER_GRE };
 
 /* A header around the transport header that changes from segment to segment. */
 struct layer {
-	uint8_t kind;	/* enum layer_kind */
-	bool has_csum;	/* UDP, GRE: there is a checksum to renew */
-	bool routed;	/* IPv6: a routing header hides the final destination */
-	uint16_t ofs;	/* from the frame's first byte */
-	uint16_t id;	/* IPv4: of the first segment */
-	uint16_t sum;	/* of its bytes up to the next layer; variable fields count as zero */
+	uint8_t kind;    /* enum layer_kind */
+	bool has_csum;   /* UDP, GRE: there is a checksum to renew */
+	bool routed;     /* IPv6: a routing header hides the final destination */
+	uint16_t ofs;    /* from the frame's first byte */
+	uint16_t id;     /* IPv4: of the first segment */
+	uint16_t sum;    /* of its bytes up to the next layer; variable fields count as zero */
 	uint16_t pseudo; /* UDP with a checksum: sum of the pseudo-header but for the length */
 };
 
 struct headers {
 	const uint8_t *p; /* first byte of the frame */
-	uint32_t size;	  /* bytes at p that may be read */
-	bool partial;	  /* csum_start and csum_offset are valid */
-	uint8_t gso;	  /* enum frame_gso */
+	uint32_t size;    /* bytes at p that may be read */
+	bool partial;     /* csum_start and csum_offset are valid */
+	uint8_t gso;      /* enum frame_gso */
 	uint16_t csum_start, csum_offset;
 	/* found by walk() */
 	uint32_t n;
 	struct layer layers[LAYERS_MAX]; /* outermost first */
-	bool tcp;			 /* the transport header: TCP, else UDP */
-	uint16_t l4;			 /* its offset */
-	uint16_t end;			 /* offset of the payload */
+	bool tcp;                        /* the transport header: TCP, else UDP */
+	uint16_t l4;                     /* its offset */
+	uint16_t end;                    /* offset of the payload */
 };
 
 static uint16_t load16(const uint8_t *p)
@@ -187,8 +187,9 @@ static int walk_vxlan(struct headers *h, uint32_t ofs)
 	ofs += TUNNEL_SIZE;
 	if (!(p[0] & 0x04) || p[3] == 3)
 		return walk_ethernet(h, ofs);
-	return p[3] == 1 ? walk_l3(h, ofs, ETH_IPV4) :
-	       p[3] == 2 ? walk_l3(h, ofs, ETH_IPV6) : -DROP_GSO_KIND;
+	return p[3] == 1   ? walk_l3(h, ofs, ETH_IPV4)
+	       : p[3] == 2 ? walk_l3(h, ofs, ETH_IPV6)
+			   : -DROP_GSO_KIND;
 }
 
 /* Geneve (RFC 8926), version 0. */
@@ -209,8 +210,8 @@ static int walk_fou(struct headers *h, uint32_t ofs)
 
 static int walk_udp_tunnel(struct headers *h, uint32_t ofs)
 {
-	static int (*const readings[])(struct headers *, uint32_t) = {
-		walk_vxlan, walk_geneve, walk_fou};
+	static int (*const readings[])(struct headers *, uint32_t) = {walk_vxlan, walk_geneve,
+								      walk_fou};
 	struct layer *l;
 	uint32_t n;
 
@@ -262,8 +263,8 @@ static int walk_l4(struct headers *h, uint32_t ofs, uint8_t proto)
 	if (h->partial && ofs > h->csum_start)
 		return -DROP_GSO_MALFORMED;
 	if (h->partial ? ofs == h->csum_start : proto == wanted)
-		return proto == PROTO_TCP || proto == PROTO_UDP ? arrive(h, ofs, proto) :
-								  -DROP_GSO_MALFORMED;
+		return proto == PROTO_TCP || proto == PROTO_UDP ? arrive(h, ofs, proto)
+								: -DROP_GSO_MALFORMED;
 	switch (proto) {
 	case PROTO_IPIP:
 		return walk_l3(h, ofs, ETH_IPV4);
@@ -374,9 +375,9 @@ static uint32_t caps_of_gso(const struct frame *f)
 		[FRAME_GSO_UDP_L4] = OFFLOAD_CSUM | OFFLOAD_USO,
 	};
 
-	return f->gso >= FRAME_GSO_N ?
-		       0 :
-		       caps[f->gso] | (f->flags & FRAME_GSO_ECN ? OFFLOAD_TSO_ECN : 0);
+	return f->gso >= FRAME_GSO_N
+		       ? 0
+		       : caps[f->gso] | (f->flags & FRAME_GSO_ECN ? OFFLOAD_TSO_ECN : 0);
 }
 
 bool offload_fits(const struct frame *f, uint32_t caps)
@@ -412,9 +413,9 @@ struct cut {
 	struct headers h;
 	uint32_t pseudo; /* sum of the transport's pseudo-header but for the length */
 	uint32_t l4_sum; /* sum of the transport header; variable fields count as zero */
-	uint32_t seq;	 /* TCP, of the first segment */
-	uint8_t flags;	 /* TCP, of the whole frame */
-	bool l4_csum;	 /* the transport has a checksum */
+	uint32_t seq;    /* TCP, of the first segment */
+	uint8_t flags;   /* TCP, of the whole frame */
+	bool l4_csum;    /* the transport has a checksum */
 	uint8_t bytes[HEADERS_MAX];
 };
 
@@ -436,7 +437,7 @@ static int prepare_l4(struct cut *c, uint32_t len)
 
 	if (h->partial) {
 		/* From the field, which also knows the destination behind a source route. */
-		c->pseudo = (uint32_t)load16(field) + (uint16_t)~(len - h->l4);
+		c->pseudo = (uint32_t)load16(field) + (uint16_t) ~(len - h->l4);
 	} else if (l3->routed) {
 		return -DROP_GSO_KIND;
 	} else {
@@ -557,8 +558,8 @@ static uint32_t finish_udp(const struct cut *c, struct frame *s, uint32_t payloa
 }
 
 /*
- * Length, id and checksum of layer i. inner: sum of all bytes behind the layer. Returns the sum from
- * the layer on, folded once, so that it stays far from 32 bits.
+ * Length, id and checksum of layer i. inner: sum of all bytes behind the layer. Returns the sum
+ * from the layer on, folded once, so that it stays far from 32 bits.
  */
 static uint32_t finish_layer(const struct cut *c, struct frame *s, uint32_t i, uint32_t index,
 			     uint32_t inner)
@@ -601,7 +602,8 @@ static uint32_t finish_layer(const struct cut *c, struct frame *s, uint32_t i, u
 }
 
 /* Fills segment number index, whose buffer s->data has room for it. */
-static void fill_segment(const struct cut *c, const struct frame *f, struct frame *s, uint32_t index)
+static void fill_segment(const struct cut *c, const struct frame *f, struct frame *s,
+			 uint32_t index)
 {
 	const uint32_t size = s->len - c->h.end;
 	uint32_t sum;

@@ -7,9 +7,9 @@
 #include <sys/mman.h>
 
 #define BIG_DEFAULT 256u
-#define BIG_MAX	    65536u /* 4.5 GB of address space */
+#define BIG_MAX     65536u /* 4.5 GB of address space */
 #define BIG_CACHED  (BUFCACHE_SIZE / 8)
-#define REFILL	    (BUFCACHE_SIZE / 2)
+#define REFILL      (BUFCACHE_SIZE / 2)
 #define REFILL_BIG  8u
 
 /* A stack of free handles. */

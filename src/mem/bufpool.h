@@ -19,10 +19,10 @@
 #include "base/compiler.h"
 #include "mem/region.h"
 
-#define BUF_BIG	       0x80000000u
-#define BUF_BIG_SIZE   69632u /* 68 KiB: 64 bytes headroom, Ethernet, two tags, 65,535, rounded */
-#define BUF_HEADROOM   64u    /* bytes in front of a large buffer's frame */
-#define BUFCACHE_SIZE  512u
+#define BUF_BIG       0x80000000u
+#define BUF_BIG_SIZE  69632u /* 68 KiB: 64 bytes headroom, Ethernet, two tags, 65,535, rounded */
+#define BUF_HEADROOM  64u    /* bytes in front of a large buffer's frame */
+#define BUFCACHE_SIZE 512u
 
 /* Who holds a buffer. The daemon's own use is OWNER_DAEMON; programs get numbers above. */
 enum buf_owner { BUF_FREE, BUF_DAEMON, BUF_OWNER_FIRST };
@@ -30,8 +30,8 @@ enum buf_owner { BUF_FREE, BUF_DAEMON, BUF_OWNER_FIRST };
 struct bufpool;
 
 /*
- * n_big large buffers (0: 256). NULL when there is no memory. The region outlives the pool, the pool
- * its caches. Main thread.
+ * n_big large buffers (0: 256). NULL when there is no memory. The region outlives the pool, the
+ * pool its caches. Main thread.
  */
 struct bufpool *bufpool_new(struct region *region, uint32_t n_big);
 struct bufpool *bufpool_free(struct bufpool *p);
@@ -53,13 +53,13 @@ struct buf_meta {
  * functions below need of the pool.
  */
 struct bufcache {
-	struct buf_meta *meta;	   /* of region buffers, by index */
+	struct buf_meta *meta;     /* of region buffers, by index */
 	struct buf_meta *meta_big; /* of large buffers */
-	uint8_t *frame0;	   /* where a frame in region buffer 0 would start */
-	uint8_t *big0;		   /* the same for large buffer 0 */
-	uint32_t buf_shift;	   /* log2 of the region's buffer size */
+	uint8_t *frame0;           /* where a frame in region buffer 0 would start */
+	uint8_t *big0;             /* the same for large buffer 0 */
+	uint32_t buf_shift;        /* log2 of the region's buffer size */
 	uint32_t n_bufs, n_bigs;   /* of the pool; handles are below */
-	uint32_t n, n_big;	   /* in stock */
+	uint32_t n, n_big;         /* in stock */
 	struct bufpool *pool;
 	uint32_t bufs[BUFCACHE_SIZE];
 	uint32_t big[BUFCACHE_SIZE / 8];
@@ -75,9 +75,9 @@ void bufcache_free_big(struct bufcache *c, uint32_t buf);
 
 /* Freed frames are overwritten, so that a use after free shows up in debug builds. */
 #if !defined(NDEBUG) && (!defined(__OPTIMIZE__) || defined(__SANITIZE_ADDRESS__))
-#define BUF_POISON	1
+#define BUF_POISON 1
 #else
-#define BUF_POISON	0
+#define BUF_POISON 0
 #endif
 #define BUF_POISON_BYTE 0xa5
 #define BUF_POISON_SIZE 64u

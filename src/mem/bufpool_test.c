@@ -76,6 +76,20 @@ static void test_get_put(void **state)
 	assert_int_equal(f->c.meta[b[0]].owner, BUF_FREE);
 }
 
+/* Debug builds spoil what a forgotten pointer would read; others leave it alone. */
+static void test_poison(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t b = 0;
+
+	buf_get(&f->c, &b, 1);
+	memset(buf_data(&f->c, b), 0x11, 65);
+	buf_put(&f->c, &b, 1);
+	assert_int_equal(buf_data(&f->c, b)[0], BUF_POISON ? BUF_POISON_BYTE : 0x11);
+	assert_int_equal(buf_data(&f->c, b)[63], BUF_POISON ? BUF_POISON_BYTE : 0x11);
+	assert_int_equal(buf_data(&f->c, b)[64], 0x11);
+}
+
 static void test_last_in_first_out(void **state)
 {
 	struct fixture *f = *state;
@@ -228,9 +242,9 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_get_put),    T(test_last_in_first_out), T(test_references), T(test_exhaustion),
-		T(test_big),	    T(test_two_workers),       T(test_no_memory),
-		T(test_own_bugs_are_caught),
+		T(test_get_put),     T(test_poison),     T(test_last_in_first_out),
+		T(test_references),  T(test_exhaustion), T(test_big),
+		T(test_two_workers), T(test_no_memory),  T(test_own_bugs_are_caught),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,8 +39,11 @@ static void test_pools_are_page_aligned(void **state)
 {
 	struct mem_layout l;
 
-	assert_int_equal(init(&l, (struct mem_params){.if_num = 11, .if_size = 57, .ring_num = 3,
-						      .ring_size = 300, .buf_num = 5}),
+	assert_int_equal(init(&l, (struct mem_params){.if_num = 11,
+						      .if_size = 57,
+						      .ring_num = 3,
+						      .ring_size = 300,
+						      .buf_num = 5}),
 			 0);
 	assert_int_equal(l.params.if_size, 64);
 	assert_int_equal(l.params.ring_size, 320);
@@ -54,11 +57,11 @@ static void test_pools_are_page_aligned(void **state)
 static void test_limits(void **state)
 {
 	static const struct mem_params bad[] = {
-		{.if_num = 9},		{.if_num = 10001},     {.if_size = 55},
-		{.if_size = 4097},	{.ring_num = 1},       {.ring_num = 1025},
-		{.ring_size = 255},	{.ring_size = 131073}, {.buf_num = 3},
-		{.buf_num = 1000001},	{.buf_size = 64},      {.buf_size = 1024},
-		{.buf_size = 3072},	{.buf_size = 131072},  {.buf_size = UINT32_MAX},
+		{.if_num = 9},        {.if_num = 10001},     {.if_size = 55},
+		{.if_size = 4097},    {.ring_num = 1},       {.ring_num = 1025},
+		{.ring_size = 255},   {.ring_size = 131073}, {.buf_num = 3},
+		{.buf_num = 1000001}, {.buf_size = 64},      {.buf_size = 1024},
+		{.buf_size = 3072},   {.buf_size = 131072},  {.buf_size = UINT32_MAX},
 	};
 	struct mem_layout l;
 
@@ -70,7 +73,8 @@ static void test_largest(void **state)
 {
 	struct mem_layout l;
 
-	assert_int_equal(init(&l, (struct mem_params){10000, 4096, 1024, 131072, 1000000, 65536}), 0);
+	assert_int_equal(init(&l, (struct mem_params){10000, 4096, 1024, 131072, 1000000, 65536}),
+			 0);
 	assert_true(l.size == 10000ull * 4096 + 1024ull * 131072 + 1000000ull * 65536);
 }
 

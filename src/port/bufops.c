@@ -16,7 +16,8 @@ static uint32_t refs(void *ctx, uint32_t buf)
 	return buf_refs(ctx, buf);
 }
 
-/* The smallest kind of buffer that holds size bytes; a large one also when the small ones are out. */
+/* The smallest kind of buffer that holds size bytes; a large one also when the small ones are out.
+ */
 static uint32_t get(void *ctx, uint32_t size, uint8_t **ret_data)
 {
 	struct bufcache *c = ctx;

@@ -26,10 +26,10 @@ struct pcap_port {
 	struct port port;
 	uint8_t *arena;
 	struct record *records;
-	uint32_t n, n_room;	    /* records in use, allocated */
-	uint32_t size, size_room;   /* bytes of the arena in use, allocated */
-	uint32_t next;		    /* record that rx() gives next */
-	uint32_t max_len;	    /* longest frame that fits a region buffer */
+	uint32_t n, n_room;       /* records in use, allocated */
+	uint32_t size, size_room; /* bytes of the arena in use, allocated */
+	uint32_t next;            /* record that rx() gives next */
+	uint32_t max_len;         /* longest frame that fits a region buffer */
 	uint8_t rx_flags;
 };
 
@@ -177,7 +177,8 @@ static uint32_t pcap_port_rx(struct port *p, struct batch *b)
 	uint32_t bufs[BATCH_MAX], n_bufs, n = 0;
 
 	n_bufs = buf_get(p->bufs, bufs, BATCH_MAX - b->n);
-	/* A round looks at as many records as it has buffers, so that it ends also when none fits. */
+	/* A round looks at as many records as it has buffers, so that it ends also when none fits.
+	 */
 	for (uint32_t i = 0; i < n_bufs; i++) {
 		const struct record *rec = &pp->records[pp->next];
 		enum drop_reason drop = unfit(pp, rec);

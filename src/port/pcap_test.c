@@ -13,7 +13,7 @@
 #include "port/driver.h"
 
 #define ETHERNET 1u
-#define RAW_IP	 101u
+#define RAW_IP   101u
 
 struct fixture {
 	struct region region;
@@ -218,9 +218,10 @@ static void test_pcapng(void **state)
 {
 	struct fixture *f = *state;
 	const uint32_t blocks[] = {
-		0x0a0d0d0a, 28, 0x1a2b3c4d, 1, UINT32_MAX, UINT32_MAX, 28, /* section header */
-		1, 20, ETHERNET, 65535, 20,				   /* interface */
-		6, 48, 0, 0, 0, 16, 16, 0x01010101, 0x02020202, 3, 4, 48,  /* packet */
+		0x0a0d0d0a, 28, 0x1a2b3c4d, 1,     UINT32_MAX, UINT32_MAX, 28, /* section header */
+		1,          20, ETHERNET,   65535, 20,                         /* interface */
+		6,          48, 0,          0,     0,          16,         16, 0x01010101,
+		0x02020202, 3,  4,          48, /* packet */
 	};
 	struct port *p;
 
@@ -290,11 +291,11 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_replays_in_a_loop), T(test_what_does_not_fit_is_dropped),
-		T(test_nothing_fits),	   T(test_tx_counts_and_frees),
-		T(test_no_buffers),	   T(test_pcapng),
-		T(test_empty_file),	   T(test_no_frames),
-		T(test_not_ethernet),	   T(test_garbage),
-		T(test_cut_off),	   T(test_no_file),
+		T(test_nothing_fits),      T(test_tx_counts_and_frees),
+		T(test_no_buffers),        T(test_pcapng),
+		T(test_empty_file),        T(test_no_frames),
+		T(test_not_ethernet),      T(test_garbage),
+		T(test_cut_off),           T(test_no_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
