@@ -80,13 +80,18 @@ static uint32_t refused(struct packet_tx *t, struct port *p, int err, uint32_t l
 /* Sends messages first to end - 1. */
 static void send_run(struct packet_tx *t, struct port *p, int fd, uint32_t first, uint32_t end)
 {
+	bool again = true;
+
 	while (first < end) {
 		int r = sendmmsg(fd, t->msgs + first, end - first, 0);
 
 		p->stats.tx_calls++;
 		if (r <= 0) {
-			if (r < 0 && errno == EINTR)
+			/* Once a device is up again its socket still reports that it went down. */
+			if (errno == ENETDOWN && again && netdev_is_up(t->env->sock, p->ifindex)) {
+				again = false;
 				continue;
+			}
 			first += refused(t, p, errno, end - first);
 			continue;
 		}
