@@ -90,7 +90,7 @@ int fdb_del(struct fdb *fdb, uint64_t mac, uint16_t vid, uint16_t port);
 /*
  * What fdb_flush() takes out: -1 in port or vid matches all; what does not age (static, local,
  * sticky of a user) stays unless all_kinds. Returns the number of entries. Reads the table until
- * the last entry of the port is found: at most 4 ms for a million entries, nothing for a port
+ * the last entry of the port is found: 5 to 10 ms for a million entries, nothing for a port
  * without entries.
  */
 struct fdb_flush {
