@@ -30,7 +30,7 @@
 struct side {
 	struct port *port;
 	struct bport *bport;
-	uint64_t mac;	    /* of the first station behind it */
+	uint64_t mac;       /* of the first station behind it */
 	uint64_t mac_other; /* of the first one behind the other side */
 };
 
@@ -96,7 +96,9 @@ static void open_bench(struct bench *b, uint32_t n_addresses)
 {
 	struct mem_params params = {.buf_num = 4096};
 	struct bridge_config cfg = {
-		.name = "bench", .fdb_capacity = n_addresses + 16, .hash_key = "bench_forward",
+		.name = "bench",
+		.fdb_capacity = n_addresses + 16,
+		.hash_key = "bench_forward",
 		.mac = 0x02ff000000ffULL,
 	};
 	struct buf_ops ops = {.ctx = &b->bufs, .ref = ref, .put = put, .refs = refs};

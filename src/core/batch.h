@@ -7,13 +7,13 @@
 
 #include "core/frame.h"
 
-#define BATCH_MAX  64
-#define PORTS_MAX  1024 /* port numbers of a bridge are 1 to 1023, as in Linux; 0 is no port */
+#define BATCH_MAX 64
+#define PORTS_MAX 1024 /* port numbers of a bridge are 1 to 1023, as in Linux; 0 is no port */
 /* A port's list holds a whole batch and what the bridge itself sends (BPDUs) in the same round. */
 #define EGRESS_MAX (BATCH_MAX + 16)
 
 struct batch {
-	uint32_t n;	 /* frames in use */
+	uint32_t n;      /* frames in use */
 	uint64_t now_ns; /* monotonic time of reception, set by the worker */
 	struct frame frames[BATCH_MAX];
 };

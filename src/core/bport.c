@@ -15,8 +15,8 @@ _Static_assert(array_size(flags) == BPORT_FLAG_N, "a row for each flag");
 _Static_assert(BPORT_FLAG_N <= 8, "flags fit in struct bport's uint8_t");
 
 static const char *const states[] = {
-	[BPORT_DISABLED] = "disabled",	   [BPORT_LISTENING] = "listening",
-	[BPORT_LEARNING] = "learning",	   [BPORT_FORWARDING] = "forwarding",
+	[BPORT_DISABLED] = "disabled", [BPORT_LISTENING] = "listening",
+	[BPORT_LEARNING] = "learning", [BPORT_FORWARDING] = "forwarding",
 	[BPORT_BLOCKING] = "blocking",
 };
 _Static_assert(array_size(states) == BPORT_STATE_N, "a name for each state");

@@ -37,7 +37,7 @@ enum bport_flag_bit {
 #define X(id, name, sysfs, def) BPORT_FLAG_BIT_##id,
 	BPORT_FLAG_LIST(X)
 #undef X
-	BPORT_FLAG_N
+		BPORT_FLAG_N
 };
 
 enum bport_flag {
@@ -54,20 +54,20 @@ struct bport_counters {
 
 struct bport {
 	/* hot: read for each frame */
-	uint16_t no;		/* 1 to PORTS_MAX - 1 */
-	uint8_t state;		/* enum bport_state; DISABLED while the link is down */
-	uint8_t flags;		/* enum bport_flag */
-	bool host;		/* the bridge's own interface */
-	bool link_up;		/* device up with carrier; a port without is skipped by floods */
+	uint16_t no;             /* 1 to PORTS_MAX - 1 */
+	uint8_t state;           /* enum bport_state; DISABLED while the link is down */
+	uint8_t flags;           /* enum bport_flag */
+	bool host;               /* the bridge's own interface */
+	bool link_up;            /* device up with carrier; a port without is skipped by floods */
 	uint16_t group_fwd_mask; /* bit X: let 01:80:C2:00:00:0X pass; never bit 1 */
-	uint32_t max_len;	/* longest frame it sends, the first tag not counted: bport_max_len() */
+	uint32_t max_len; /* longest frame it sends, the first tag not counted: bport_max_len() */
 	struct bport_counters counters _cacheline_;
 	/* cold */
 	char name[BPORT_NAME_SIZE];
-	uint64_t mac;		/* own address: a local FDB entry */
-	uint32_t mtu;		/* bytes of payload */
+	uint64_t mac;             /* own address: a local FDB entry */
+	uint32_t mtu;             /* bytes of payload */
 	uint32_t fdb_max_learned; /* 0 = no limit */
-	void *owner;		/* the daemon's object for this port; opaque here */
+	void *owner;              /* the daemon's object for this port; opaque here */
 };
 
 /*

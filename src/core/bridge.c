@@ -28,14 +28,14 @@
 #include "base/mac.h"
 
 #define FDB_CAPACITY_DEFAULT 65536u
-#define MTU_DEFAULT	     1500u /* of a bridge without ports, as in Linux */
-#define HOST_PORT_NO	     (PORTS_MAX - 1)
+#define MTU_DEFAULT          1500u /* of a bridge without ports, as in Linux */
+#define HOST_PORT_NO         (PORTS_MAX - 1)
 
-#define SECOND_NS	     1000000000ULL
-#define TICK_MIN_NS	     (SECOND_NS / 100)
-#define TICK_MAX_NS	     SECOND_NS
-#define SWEEP_BUCKETS	     4096u /* per tick; about 20 us */
-#define SWEEPS_PER_AGEING    10u   /* a whole table this often per ageing time */
+#define SECOND_NS         1000000000ULL
+#define TICK_MIN_NS       (SECOND_NS / 100)
+#define TICK_MAX_NS       SECOND_NS
+#define SWEEP_BUCKETS     4096u /* per tick; about 20 us */
+#define SWEEPS_PER_AGEING 10u   /* a whole table this often per ageing time */
 
 void bridge_emit(const struct bridge *br, const struct bridge_event *e)
 {
@@ -374,7 +374,10 @@ void bridge_tx_done(struct bport *port, uint32_t n, uint64_t bytes)
 static void aged(void *ctx, const struct fdb_entry *entry)
 {
 	struct bridge_event e = {
-		.kind = BRIDGE_FDB_GONE, .mac = entry->mac, .vid = entry->vid, .port = entry->port,
+		.kind = BRIDGE_FDB_GONE,
+		.mac = entry->mac,
+		.vid = entry->vid,
+		.port = entry->port,
 	};
 
 	bridge_emit(ctx, &e);

@@ -46,21 +46,21 @@ struct bridge_ops {
 
 struct bridge_config {
 	char name[BPORT_NAME_SIZE];
-	uint32_t fdb_capacity;	/* entries; 0 = 65,536 */
-	uint8_t hash_key[16];	/* random */
-	uint64_t mac;		/* until the first port joins; random and locally administered */
+	uint32_t fdb_capacity; /* entries; 0 = 65,536 */
+	uint8_t hash_key[16];  /* random */
+	uint64_t mac;          /* until the first port joins; random and locally administered */
 };
 
 /* Settings of a bridge that commands read and change, Linux names. */
 struct bridge_settings {
-	uint32_t ageing_time_s;	  /* 300 */
+	uint32_t ageing_time_s;   /* 300 */
 	uint32_t fdb_max_learned; /* 0 = capacity */
 	uint16_t group_fwd_mask;  /* never bits 0, 1, 2 */
 	bool no_linklocal_learn;
-	bool monitor;		  /* FreeBSD's flag: count and capture, forward nothing */
-	bool mac_set;		  /* address was set by a user and no longer follows the ports */
-	bool mtu_set;		  /* same for the MTU */
-	bool promisc;		  /* copy forwarded frames up to the host's port, once each */
+	bool monitor; /* FreeBSD's flag: count and capture, forward nothing */
+	bool mac_set; /* address was set by a user and no longer follows the ports */
+	bool mtu_set; /* same for the MTU */
+	bool promisc; /* copy forwarded frames up to the host's port, once each */
 };
 
 struct bridge;
@@ -88,7 +88,7 @@ struct bport_config {
 	char name[BPORT_NAME_SIZE];
 	uint64_t mac;
 	uint32_t mtu;
-	bool host;	/* the bridge's own interface; at most one */
+	bool host; /* the bridge's own interface; at most one */
 	bool link_up;
 	void *owner;
 };
@@ -127,9 +127,9 @@ void bridge_port_set_fdb_limit(struct bridge *br, struct bport *port, uint32_t m
  */
 void bridge_input(struct bridge *br, struct bport *in, struct batch *b);
 /*
- * Pass 2 (forward.c). Sorts the batch into lists per egress port, taking references for floods. Frames that no
- * port takes are dropped with a reason. The caller transmits, counts what a driver refused with
- * bridge_tx_done(), and resets `out`.
+ * Pass 2 (forward.c). Sorts the batch into lists per egress port, taking references for floods.
+ * Frames that no port takes are dropped with a reason. The caller transmits, counts what a driver
+ * refused with bridge_tx_done(), and resets `out`.
  */
 void bridge_forward(struct bridge *br, struct batch *b, struct egress *out);
 /* After tx: n frames and bytes went out on the port. */

@@ -17,7 +17,7 @@ struct bridge {
 	struct buf_ops bufs;
 	struct bridge_ops ops;
 	struct bport *by_no[PORTS_MAX] _cacheline_; /* by port number; NULL: free */
-	struct bport *ports[PORTS_MAX];	 /* the same, n_ports of them, ascending: for floods */
+	struct bport *ports[PORTS_MAX]; /* the same, n_ports of them, ascending: for floods */
 	/* cold */
 	char name[BPORT_NAME_SIZE];
 	uint64_t mac, own_mac; /* in force; of the configuration, while there are no ports */

@@ -9,9 +9,9 @@
 
 #include "core/testkit.h"
 
-#define AA	0x0200000000aaULL
-#define BB	0x0200000000bbULL
-#define SECOND	1000000000ULL
+#define AA     0x0200000000aaULL
+#define BB     0x0200000000bbULL
+#define SECOND 1000000000ULL
 
 static int setup(void **state)
 {
@@ -93,6 +93,21 @@ static void ports_take_the_lowest_free_number(void **state)
 	assert_null(bridge_port(k->br, 2));
 	assert_int_equal(kit_port(k, "q", false)->no, 2);
 	assert_int_equal(kit_port(k, "r", false)->no, 4);
+}
+
+static void a_port_may_join_without_a_link(void **state)
+{
+	struct kit *k = *state;
+	struct bport_config cfg = {.name = "p", .mac = AA, .mtu = 1500};
+	struct bport *a = kit_port(k, "a", false), *p;
+
+	assert_int_equal(bridge_port_add(k->br, &cfg, &p), 0);
+	assert_int_equal(p->state, BPORT_DISABLED);
+	kit_send(k, a, BB, MAC_BROADCAST);
+	assert_int_equal(kit_got(k, p), 0);
+	bridge_port_link(k->br, p, AA, 1500, true);
+	kit_send(k, a, BB, MAC_BROADCAST);
+	assert_int_equal(kit_got(k, p), 1);
 }
 
 static void one_host_port_with_the_highest_number(void **state)
@@ -183,6 +198,8 @@ static void mtu_is_the_smallest_of_the_ports(void **state)
 	struct kit *k = *state;
 	struct bport *a = port_with(k, AA, 9000), *b;
 
+	assert_int_equal(bridge_mtu(k->br), 9000);
+	kit_port(k, "br0", true); /* 1500, does not count */
 	assert_int_equal(bridge_mtu(k->br), 9000);
 	b = port_with(k, BB, 1400);
 	assert_int_equal(bridge_mtu(k->br), 1400);
@@ -335,11 +352,9 @@ static void flags_change_by_mask(void **state)
 	struct bport *a = kit_port(k, "a", false);
 
 	bridge_port_set_flags(k->br, a, BPORT_FLOOD_FLAG | BPORT_STICKY_FLAG, BPORT_STICKY_FLAG);
-	assert_int_equal(a->flags,
-			 (bport_flags_default() & ~BPORT_FLOOD_FLAG) | BPORT_STICKY_FLAG);
+	assert_int_equal(a->flags, (bport_flags_default() & ~BPORT_FLOOD_FLAG) | BPORT_STICKY_FLAG);
 	bridge_port_set_flags(k->br, a, 0, 0xff);
-	assert_int_equal(a->flags,
-			 (bport_flags_default() & ~BPORT_FLOOD_FLAG) | BPORT_STICKY_FLAG);
+	assert_int_equal(a->flags, (bport_flags_default() & ~BPORT_FLOOD_FLAG) | BPORT_STICKY_FLAG);
 }
 
 static void ageing_time_zero_learns_nothing(void **state)
@@ -431,6 +446,7 @@ int main(void)
 		T(starts_as_configured),
 		cmocka_unit_test(long_names_are_cut_not_overrun),
 		T(ports_take_the_lowest_free_number),
+		T(a_port_may_join_without_a_link),
 		T(one_host_port_with_the_highest_number),
 		T(a_bridge_holds_1023_ports),
 		T(numbers_out_of_range_are_no_ports),

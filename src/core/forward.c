@@ -17,8 +17,8 @@ struct pass {
 };
 
 /*
- * Length of the longest plain frame that becomes of f: its own, or that of a segment if it is GSO.
- * hdr_len is no help there: kernels put the length of the first fragment in it. Headers that
+ * The length that counts when f is longer than a port sends: its own, or a segment's if it is
+ * GSO. hdr_len is no help there: kernels put the length of the first fragment in it. Headers that
  * contradict the GSO type are not judged here: the egress side drops those as GSO_MALFORMED.
  */
 static _cold_ uint32_t wire_len(const struct frame *f)
@@ -38,7 +38,7 @@ static _cold_ uint32_t wire_len(const struct frame *f)
 	default:
 		return f->len;
 	}
-	return min_of(hdr + f->gso_size, f->len);
+	return hdr + f->gso_size;
 }
 
 static inline uint32_t tag_allowance(const struct frame *f)
@@ -46,12 +46,13 @@ static inline uint32_t tag_allowance(const struct frame *f)
 	return f->n_tags > 0 ? FRAME_TAG_SIZE : 0;
 }
 
-/* True when f is too long for p. What goes up to the host has no limit, as in Linux. */
+/* True when f is too long for p. Not asked for the host's port: there is no limit upwards, as in
+ * Linux. */
 static inline bool exceeds_mtu(const struct bport *p, const struct frame *f)
 {
 	uint32_t limit = p->max_len + tag_allowance(f);
 
-	return unlikely(f->len > limit) && !p->host && wire_len(f) > limit;
+	return unlikely(f->len > limit) && wire_len(f) > limit;
 }
 
 static inline bool both_isolated(const struct bport *in, const struct bport *p)
@@ -121,10 +122,11 @@ static uint8_t flood_flag(const struct frame *f)
 	return f->dst == MAC_BROADCAST ? BPORT_BCAST_FLOOD_FLAG : BPORT_MCAST_FLOOD_FLAG;
 }
 
-/* Whether a flood reaches p at all; the frame's length is another question. */
+/* Whether a flood reaches p at all; the frame's length is another question. A port without a link
+ * is not forwarding. */
 static inline bool floods_to(const struct bport *p, const struct bport *in, uint8_t need)
 {
-	return p->state == BPORT_FORWARDING && p->link_up && (p->flags & need) == need &&
+	return p->state == BPORT_FORWARDING && (p->flags & need) == need &&
 	       (p != in || p->flags & BPORT_HAIRPIN_FLAG) && !both_isolated(in, p);
 }
 

@@ -214,8 +214,14 @@ static void an_entry_on_the_host_port_goes_up(void **state)
 	struct lab *l = *state;
 
 	add(l, BB, l->host);
-	kit_send(l->k, l->a, AA, BB);
+	set_promisc(l);
+	kit_frame(l->k, AA, BB, 60000);
+	kit_run(l->k, l->a);
 	assert_got(l, "h");
+	link_down(l, l->host);
+	kit_send(l->k, l->a, AA, BB);
+	assert_got(l, "");
+	assert_int_equal(kit_drops(l->a, DROP_HOST_DOWN), 1);
 }
 
 static void host_down(void **state)

@@ -21,8 +21,9 @@
 
 #include "base/compiler.h"
 
-#define FRAME_HEADER_SIZE 14u	 /* destination, source, EtherType */
-#define FRAME_SIZE_MAX	  65549u /* 65,535 bytes behind an Ethernet header; two tags fit in a GSO buffer */
+#define FRAME_HEADER_SIZE 14u /* destination, source, EtherType */
+#define FRAME_SIZE_MAX                                                                             \
+	65549u /* 65,535 bytes behind an Ethernet header; two tags fit in a GSO buffer */
 
 enum frame_gso {
 	FRAME_GSO_NONE,
@@ -35,8 +36,8 @@ enum frame_gso {
 enum frame_flags {
 	FRAME_CSUM_PARTIAL = 1 << 0, /* L4 checksum field holds the pseudo-header sum only */
 	FRAME_CSUM_VALID = 1 << 1,   /* the sender's kernel vouches for the checksum */
-	FRAME_GSO_ECN = 1 << 2,	     /* CWR is set in the first segment only (RFC 3168, TSO rule) */
-	FRAME_LOCAL = 1 << 3,	     /* sent by the host through the bridge's own interface */
+	FRAME_GSO_ECN = 1 << 2,      /* CWR is set in the first segment only (RFC 3168, TSO rule) */
+	FRAME_LOCAL = 1 << 3,        /* sent by the host through the bridge's own interface */
 };
 
 struct frame {
@@ -50,34 +51,35 @@ struct frame {
 	uint16_t csum_start;  /* from data; valid with FRAME_CSUM_PARTIAL */
 	uint16_t csum_offset; /* from csum_start */
 	uint16_t hdr_len;     /* all headers, from data; a hint, checked before use */
-	uint8_t gso;	      /* enum frame_gso */
-	uint8_t flags;	      /* enum frame_flags */
+	uint8_t gso;          /* enum frame_gso */
+	uint8_t flags;        /* enum frame_flags */
 
-	uint8_t n_tags;	    /* VLAN tags in front of the EtherType, at most 2 are looked through */
+	uint8_t n_tags;     /* VLAN tags in front of the EtherType, at most 2 are looked through */
 	uint8_t verdict;    /* enum frame_verdict; owner: the engine */
 	uint16_t ethertype; /* behind the tags; below 1536: 802.3 length */
-	uint16_t vid;	    /* VLAN id for FDB look-ups; 0 while VLAN filtering is off */
+	uint16_t vid;       /* VLAN id for FDB look-ups; 0 while VLAN filtering is off */
 	uint16_t in_port;   /* number of the ingress port */
 	uint16_t out_port;  /* number of the egress port when the verdict is one port */
-	uint32_t dst_hash;  /* of {dst, vid} and {src, vid} for the FDB; between the engine's loops */
+	uint32_t
+		dst_hash; /* of {dst, vid} and {src, vid} for the FDB; between the engine's loops */
 	uint32_t src_hash;
-	uint32_t origin;    /* record of a frame that a netmap program gave back; 0 = none */
+	uint32_t origin; /* record of a frame that a netmap program gave back; 0 = none */
 };
 _Static_assert(sizeof(struct frame) == 64, "one cache line");
 
 enum frame_verdict {
-	FRAME_DROP,  /* already counted and its buffer put back */
+	FRAME_DROP,    /* already counted and its buffer put back */
 	FRAME_UNICAST, /* to out_port */
-	FRAME_FLOOD, /* to all eligible ports; to the host as well if it is a group address */
-	FRAME_HOST,  /* to the host's port only */
+	FRAME_FLOOD,   /* to all eligible ports; to the host as well if it is a group address */
+	FRAME_HOST,    /* to the host's port only */
 	FRAME_VERDICT_N
 };
 
 /* The EtherTypes that the Linux bridge takes for VLAN tags; 0x9100 is payload here as there. */
-#define FRAME_TAG_8021Q	 0x8100u
+#define FRAME_TAG_8021Q  0x8100u
 #define FRAME_TAG_8021AD 0x88a8u
-#define FRAME_TAG_SIZE	 4u
-#define FRAME_TAGS_MAX	 2u
+#define FRAME_TAG_SIZE   4u
+#define FRAME_TAGS_MAX   2u
 
 /* Two octets in network order. */
 static inline uint16_t frame_be16(const uint8_t *p)

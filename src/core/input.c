@@ -137,15 +137,14 @@ static inline bool admit(struct bridge *br, struct bport *in, struct frame *f, s
 		learn(br, in, f);
 		drop_set_add(d, in, f, DROP_LEARNING_STATE);
 	} else {
-		drop_set_add(d, in, f, in->state == BPORT_DISABLED ? DROP_PORT_DISABLED
-								   : DROP_INGRESS_STATE);
+		drop_set_add(d, in, f,
+			     in->state == BPORT_DISABLED ? DROP_PORT_DISABLED : DROP_INGRESS_STATE);
 	}
 	return false;
 }
 
 /* Destination to verdict. */
-static inline void look_up(struct bridge *br, struct bport *in, struct frame *f,
-			   struct drop_set *d)
+static inline void look_up(struct bridge *br, struct bport *in, struct frame *f, struct drop_set *d)
 {
 	enum fdb_kind kind;
 	int port;

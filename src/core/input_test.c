@@ -9,9 +9,9 @@
 
 #include "core/testkit.h"
 
-#define AA	 0x0200000000aaULL
-#define BB	 0x0200000000bbULL
-#define MCAST	 0x01005e000001ULL
+#define AA          0x0200000000aaULL
+#define BB          0x0200000000bbULL
+#define MCAST       0x01005e000001ULL
 #define RESERVED(x) (MAC_RESERVED_BASE + (x))
 
 struct lab {
@@ -309,6 +309,10 @@ static void reserved_reach_the_host_through_a_blocked_port(void **state)
 	kit_send(l->k, l->a, AA, RESERVED(14));
 	assert_int_equal(kit_got(l->k, l->host), 1);
 	assert_false(knows(l, AA, l->a));
+	bridge_port_set_state(l->k->br, l->a, BPORT_LEARNING);
+	kit_send(l->k, l->a, AA, RESERVED(14));
+	assert_int_equal(kit_got(l->k, l->host), 1);
+	assert_true(knows(l, AA, l->a));
 	bridge_port_set_state(l->k->br, l->a, BPORT_DISABLED);
 	kit_send(l->k, l->a, AA, RESERVED(14));
 	assert_dropped(l, l->a, DROP_PORT_DISABLED);

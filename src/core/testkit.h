@@ -16,7 +16,7 @@
 #include "core/bridge.h"
 
 #define KIT_BUFS 8192u
-#define KIT_MAC	 0x0200000000ffULL /* of the bridge while it has no ports */
+#define KIT_MAC  0x0200000000ffULL /* of the bridge while it has no ports */
 
 struct kit {
 	struct bridge *br;
@@ -24,8 +24,8 @@ struct kit {
 	struct batch *done; /* the one that the lists in out point into */
 	struct egress *out;
 	uint64_t now_ns;
-	uint32_t n_live;	/* buffers with references */
-	uint32_t next;		/* where to look for a free handle */
+	uint32_t n_live; /* buffers with references */
+	uint32_t next;   /* where to look for a free handle */
 	uint32_t n_events[BRIDGE_EVENT_N];
 	struct bridge_event last; /* of any kind */
 	struct {
@@ -59,7 +59,8 @@ static inline void kit_put(void *ctx, const uint32_t *bufs, uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t b = bufs[i];
 
-		kit_check(b > 0 && b < KIT_BUFS && k->bufs[b].refs > 0, "a free buffer was put back");
+		kit_check(b > 0 && b < KIT_BUFS && k->bufs[b].refs > 0,
+			  "a free buffer was put back");
 		if (--k->bufs[b].refs > 0)
 			continue;
 		free(k->bufs[b].data);
@@ -105,7 +106,10 @@ static inline struct kit *kit_new(uint32_t fdb_capacity)
 {
 	struct kit *k = calloc(1, sizeof(*k));
 	struct bridge_config cfg = {
-		.name = "br0", .fdb_capacity = fdb_capacity, .hash_key = {1, 2, 3}, .mac = KIT_MAC,
+		.name = "br0",
+		.fdb_capacity = fdb_capacity,
+		.hash_key = {1, 2, 3},
+		.mac = KIT_MAC,
 	};
 
 	kit_check(k != NULL, "out of memory");
@@ -114,8 +118,11 @@ static inline struct kit *kit_new(uint32_t fdb_capacity)
 	k->out = calloc(1, sizeof(*k->out));
 	kit_check(k->in && k->done && k->out, "out of memory");
 	k->br = bridge_new(&cfg, &(struct bridge_ops){.ctx = k, .event = kit_event},
-			   &(struct buf_ops){.ctx = k, .ref = kit_ref, .put = kit_put,
-					     .refs = kit_refs, .get = kit_get});
+			   &(struct buf_ops){.ctx = k,
+					     .ref = kit_ref,
+					     .put = kit_put,
+					     .refs = kit_refs,
+					     .get = kit_get});
 	kit_check(k->br != NULL, "no bridge");
 	return k;
 }

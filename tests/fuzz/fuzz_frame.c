@@ -10,10 +10,10 @@
 #include "base/bytes.h"
 #include "core/testkit.h"
 
-#define N_PORTS	   5u
-#define CAPACITY   32u /* so that limits are met */
-#define STATIONS   64u
-#define STEPS_MAX  2000u
+#define N_PORTS   5u
+#define CAPACITY  32u /* so that limits are met */
+#define STATIONS  64u
+#define STEPS_MAX 2000u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -17,7 +17,7 @@
 #define SECOND_NS    1000000000ULL
 #define BRIDGES_MAX  16u
 #define WORDS_MAX    64u
-#define TX_MAX	     512u /* transmissions that one send may cause; more is a storm */
+#define TX_MAX       512u /* transmissions that one send may cause; more is a storm */
 #define STATION_BASE 0x020000000000ULL
 #define FDB_CAPACITY 256u
 
@@ -50,8 +50,8 @@ struct sim {
 	unsigned n_words;
 };
 
-static void __attribute__((noreturn, format(printf, 2, 3))) fail(const struct sim *s,
-								 const char *fmt, ...)
+static void __attribute__((noreturn, format(printf, 2, 3)))
+fail(const struct sim *s, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -104,7 +104,8 @@ static struct bridge_sim *bridge_at(struct sim *s, const char *text)
 
 static struct bport *port_named(struct sim *s, struct bridge_sim *b, const char *name)
 {
-	for (struct bport *p = bridge_port_next(b->k->br, NULL); p; p = bridge_port_next(b->k->br, p)) {
+	for (struct bport *p = bridge_port_next(b->k->br, NULL); p;
+	     p = bridge_port_next(b->k->br, p)) {
 		if (strcmp(p->name, name) == 0)
 			return p;
 	}
@@ -563,8 +564,8 @@ static void cmd_delif(struct sim *s)
 }
 
 static const char *const event_names[] = {
-	[BRIDGE_FDB_NEW] = "new",	   [BRIDGE_FDB_MOVED] = "moved",
-	[BRIDGE_FDB_GONE] = "gone",	   [BRIDGE_FDB_FULL] = "full",
+	[BRIDGE_FDB_NEW] = "new",           [BRIDGE_FDB_MOVED] = "moved",
+	[BRIDGE_FDB_GONE] = "gone",         [BRIDGE_FDB_FULL] = "full",
 	[BRIDGE_OWN_SOURCE] = "own-source", [BRIDGE_MAC_CHANGED] = "mac",
 	[BRIDGE_MTU_CHANGED] = "mtu",
 };
@@ -613,7 +614,7 @@ static const struct {
 } commands[] = {
 	{"bridge", cmd_bridge}, {"run", cmd_run},     {"send", cmd_send},
 	{"expect", cmd_expect}, {"fdb", cmd_fdb},     {"set", cmd_set},
-	{"port", cmd_port},	{"addif", cmd_addif}, {"delif", cmd_delif},
+	{"port", cmd_port},     {"addif", cmd_addif}, {"delif", cmd_delif},
 	{"events", cmd_events}, {"check", cmd_check},
 };
 
