@@ -264,13 +264,11 @@ static void describe_machine(void)
 		fclose(f);
 	if (uname(&u) == 0)
 		printf("kernel: %s %s\n", u.release, u.machine);
-	printf("build: %s, gcc-compatible %s\n",
 #ifdef NDEBUG
-	       "without assertions",
+	puts("build: " BUILD_TYPE ", without assertions, compiler " __VERSION__);
 #else
-	       "with assertions",
+	puts("build: " BUILD_TYPE ", with assertions, compiler " __VERSION__);
 #endif
-	       __VERSION__);
 }
 
 int main(int argc, char **argv)
