@@ -14,6 +14,11 @@ section()
     printf '\n== %s\n' "$*"
 }
 
+root_only()
+{
+    [ "$(id -u)" = 0 ] || die "$1: needs root: it makes network namespaces and loads BPF programs" "sudo ./dev $1"
+}
+
 # Where the chatter of a build goes when the user asked for something else.
 quiet_log()
 {
