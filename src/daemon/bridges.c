@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/bridges.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mac.h"
+#include "daemon/events.h"
+#include "daemon/keys.h"
+#include "daemon/ports.h"
+#include "sys/netlink.h"
+
+LOG_MODULE("daemon/bridges");
+
+#define FDB_SIZE_DEFAULT 65536u
+
+struct vbridge *bridges_find(struct daemon *d, const char *name)
+{
+	for_each_bridge(vb, d)
+		if (!strcmp(vb->name, name))
+			return vb;
+	return NULL;
+}
+
+int bridges_need(struct daemon *d, const char *name, struct vbridge **ret, struct ctl_error *err)
+{
+	struct vbridge *vb = bridges_find(d, name);
+	struct netlink_link l;
+
+	if (vb) {
+		*ret = vb;
+		return 0;
+	}
+	if (netlink_get(d->nl, name, &l) == 0 && !strcmp(l.kind, "bridge"))
+		return ctl_fail(err, CTL_E_KERNEL_BRIDGE,
+				"bridge %.64s: a bridge of the kernel, not of viaduct", name);
+	return ctl_fail(err, CTL_E_BRIDGE_NONE, "bridge %.64s: no such bridge", name);
+}
+
+static struct worker *least_loaded(struct daemon *d)
+{
+	uint32_t load[DAEMON_WORKERS_MAX] = {0}, best = 0;
+
+	for_each_bridge(vb, d)
+		load[worker_id(vb->w)]++;
+	for (uint32_t i = 1; i < d->n_workers; i++)
+		if (load[i] < load[best])
+			best = i;
+	return d->workers[best];
+}
+
+static void random_bytes(void *p, size_t size)
+{
+	/* Up to 256 bytes never come short once the kernel's generator is ready. */
+	while (getrandom(p, size, 0) != (ssize_t)size)
+		;
+}
+
+static uint64_t random_mac(void)
+{
+	uint64_t mac;
+
+	random_bytes(&mac, sizeof(mac));
+	/* Individual, locally administered. */
+	return (mac & 0xfcffffffffffULL) | 0x020000000000ULL;
+}
+
+/* May a bridge of that name be made? *ret_mac: address of an interface to take over, or 0. */
+static int check_new(struct daemon *d, const char *name, uint64_t *ret_mac, struct ctl_error *err)
+{
+	struct netlink_link l;
+	int r = key_check_ifname("bridge", name, err);
+
+	if (r)
+		return r;
+	*ret_mac = 0;
+	if (bridges_find(d, name))
+		return ctl_fail(err, CTL_E_BRIDGE_EXISTS, "bridge %s: exists already", name);
+	r = netlink_get(d->nl, name, &l);
+	if (r == -ENODEV)
+		return 0;
+	if (r)
+		return ctl_fail(err, CTL_E_INTERNAL, "bridge %s: netlink: %s", name, err_text(r));
+	if (!strcmp(l.kind, "tun") && !strcmp(l.alias, BRIDGE_ALIAS)) {
+		*ret_mac = l.mac;
+		return 0;
+	}
+	if (!strcmp(l.kind, "bridge"))
+		return ctl_fail(err, CTL_E_BRIDGE_EXISTS,
+				"bridge %s: a bridge of the kernel with that name exists", name);
+	return ctl_fail(err, CTL_E_BRIDGE_EXISTS, "bridge %s: a device of that name exists", name);
+}
+
+static void attach(void *arg)
+{
+	struct vbridge *vb = arg;
+
+	/* Cannot fail half-way: on failure the caller sees that the worker does not have it. */
+	if (worker_bridge_add(vb->w, &vb->wb))
+		vb->wb.br = NULL;
+}
+
+static void detach(void *arg)
+{
+	struct vbridge *vb = arg;
+
+	worker_bridge_del(vb->w, &vb->wb);
+}
+
+static struct vbridge *vbridge_new(struct daemon *d, const char *name, uint32_t fdb_size,
+				   uint64_t mac)
+{
+	struct vbridge *vb = calloc(1, sizeof(*vb));
+	struct bridge_ops ops = {.ctx = vb, .event = events_push};
+	struct bridge_config cfg = {.fdb_capacity = fdb_size, .mac = mac};
+
+	if (!vb)
+		return NULL;
+	random_bytes(cfg.hash_key, sizeof(cfg.hash_key));
+	snprintf(cfg.name, sizeof(cfg.name), "%s", name);
+	snprintf(vb->name, sizeof(vb->name), "%s", name);
+	vb->d = d;
+	vb->w = least_loaded(d);
+	vb->fdb_size = fdb_size;
+	list_init(&vb->ports);
+	list_init(&vb->node);
+	vb->br = bridge_new(&cfg, &ops, worker_buf_ops(vb->w));
+	vb->wb.br = vb->br;
+	if (vb->br)
+		worker_call(vb->w, attach, vb);
+	if (!vb->wb.br) {
+		bridge_free(vb->br);
+		free(vb);
+		return NULL;
+	}
+	return vb;
+}
+
+static void vbridge_free(struct vbridge *vb)
+{
+	worker_call(vb->w, detach, vb);
+	events_drain(vb->d->events);
+	list_del(&vb->node);
+	bridge_free(vb->br);
+	free(vb);
+}
+
+static int add_host(struct vbridge *vb, struct ctl_error *err)
+{
+	struct port_request req = {.name = vb->name, .driver = "tap", .host = true};
+	int r = ports_add(vb, &req, &vb->host, err);
+
+	if (r)
+		return r;
+	r = netlink_set_alias(vb->d->nl, vb->host->ifindex, BRIDGE_ALIAS);
+	if (r)
+		log_warn("bridge %s: its interface will not be taken over after a restart: %s",
+			 vb->name, err_text(r));
+	return 0;
+}
+
+int bridges_add(struct daemon *d, const char *name, const json_t *values, struct ctl_error *err)
+{
+	json_int_t fdb_size = json_integer_value(json_object_get(values, "fdb_size"));
+	struct vbridge *vb;
+	uint64_t mac;
+	int r = check_new(d, name, &mac, err);
+
+	if (r)
+		return r;
+	vb = vbridge_new(d, name, fdb_size > 0 ? (uint32_t)fdb_size : FDB_SIZE_DEFAULT,
+			 mac ? mac : random_mac());
+	if (!vb)
+		return ctl_fail(err, CTL_E_INTERNAL, "bridge %s: no memory", name);
+	/* Known before its interface appears: no pattern may take that for a port. */
+	list_append(&d->bridges, &vb->node);
+	r = add_host(vb, err);
+	if (r) {
+		vbridge_free(vb);
+		return r;
+	}
+	/* commit */
+	if (values)
+		bridges_set(vb, values);
+	log_info("bridge %s: %s worker=%u fdb_size=%u", name,
+		 mac ? "its interface was there and is used again" : "made", worker_id(vb->w),
+		 vb->fdb_size);
+	events_link(d, "bridge-add", vb, NULL);
+	return 0;
+}
+
+static void close_ports(struct vbridge *vb)
+{
+	list_for_each_safe(i, &vb->ports) {
+		struct vport *vp = list_entry(i, struct vport, node);
+
+		if (!vp->host)
+			ports_del(vp);
+	}
+	if (vb->host)
+		ports_del(vb->host);
+	vb->host = NULL;
+}
+
+void bridges_close(struct vbridge *vb)
+{
+	close_ports(vb);
+	vbridge_free(vb);
+}
+
+void bridges_del(struct vbridge *vb)
+{
+	uint32_t ifindex = vb->host ? vb->host->ifindex : 0;
+	int r;
+
+	log_info("bridge %s: removed", vb->name);
+	events_link(vb->d, "bridge-del", vb, NULL);
+	close_ports(vb);
+	r = ifindex ? netlink_del(vb->d->nl, ifindex) : 0;
+	if (r && r != -ENODEV)
+		log_err("bridge %s: its interface cannot be removed: %s", vb->name, err_text(r));
+	vbridge_free(vb);
+}
+
+/* ---- settings ---- */
+
+struct set_job {
+	struct vbridge *vb;
+	const json_t *values;
+};
+
+static void set_bool(const json_t *values, const char *name, bool *to)
+{
+	const json_t *v = json_object_get(values, name);
+
+	if (v)
+		*to = json_is_true(v);
+}
+
+static void set_in_worker(void *arg)
+{
+	const struct set_job *job = arg;
+	struct bridge *br = job->vb->br;
+	struct bridge_settings s = *bridge_settings(br);
+	const json_t *v;
+	uint64_t mac = 0;
+
+	v = json_object_get(job->values, "ageing_time");
+	if (v)
+		s.ageing_time_s = (uint32_t)json_integer_value(v);
+	v = json_object_get(job->values, "fdb_max_learned");
+	if (v)
+		s.fdb_max_learned = (uint32_t)json_integer_value(v);
+	v = json_object_get(job->values, "group_fwd_mask");
+	if (v)
+		s.group_fwd_mask = (uint16_t)json_integer_value(v);
+	set_bool(job->values, "no_linklocal_learn", &s.no_linklocal_learn);
+	set_bool(job->values, "monitor", &s.monitor);
+	bridge_set(br, &s);
+	v = json_object_get(job->values, "address");
+	if (v) {
+		if (mac_parse(json_string_value(v), &mac))
+			mac = 0; /* "auto": follow the ports */
+		bridge_set_mac(br, mac);
+	}
+	v = json_object_get(job->values, "mtu");
+	if (v)
+		bridge_set_mtu(br, (uint32_t)json_integer_value(v));
+}
+
+void bridges_set(struct vbridge *vb, const json_t *values)
+{
+	struct set_job job = {vb, values};
+
+	worker_call(vb->w, set_in_worker, &job);
+	events_drain(vb->d->events);
+}
+
+json_t *bridges_get(struct vbridge *vb)
+{
+	/* Settings change only by worker_call() from this thread: reading them needs none. */
+	const struct bridge_settings *s = bridge_settings(vb->br);
+	char mac[MAC_TEXT_SIZE];
+
+	return json_pack("{s:i, s:i, s:i, s:b, s:b, s:s, s:i}", "ageing_time",
+			 (int)s->ageing_time_s, "fdb_max_learned", (int)s->fdb_max_learned,
+			 "group_fwd_mask", s->group_fwd_mask, "no_linklocal_learn",
+			 s->no_linklocal_learn, "monitor", s->monitor, "address",
+			 s->mac_set ? mac_format(bridge_mac(vb->br), mac) : "auto", "mtu",
+			 s->mtu_set ? (int)bridge_mtu(vb->br) : 0);
+}
+
+void bridges_follow(struct vbridge *vb)
+{
+	struct vport *host = vb->host;
+	uint64_t mac = bridge_mac(vb->br);
+	uint32_t mtu = bridge_mtu(vb->br);
+	int r = 0;
+
+	if (!host || !host->ifindex)
+		return;
+	if (echo_last(&host->mac_echo) != mac) {
+		echo_write(&host->mac_echo, mac);
+		r = netlink_set_mac(vb->d->nl, host->ifindex, mac);
+	}
+	if (!r && echo_last(&host->mtu_echo) != mtu) {
+		echo_write(&host->mtu_echo, mtu);
+		r = netlink_set_mtu(vb->d->nl, host->ifindex, mtu);
+	}
+	if (r)
+		log_warn("bridge %s: its interface does not take address and MTU: %s", vb->name,
+			 err_text(r));
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The daemon's bridges: engine object, worker, and the TAP of the same name that is the host's port.
+ * The TAP is persistent: its addresses survive the daemon, a later one takes it over by its
+ * alias. Only bridges_del() removes it.
+ *
+ * Main thread.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "daemon/daemon.h"
+#include "daemon/limit.h"
+#include "daemon/worker.h"
+#include "wire/msg.h"
+
+#define BRIDGE_ALIAS "viaduct bridge" /* IFLA_IFALIAS of our TAPs */
+
+struct vport;
+
+struct vbridge {
+	struct list node;
+	struct daemon *d;
+	char name[BPORT_NAME_SIZE];
+	struct worker *w;
+	struct bridge *br; /* the worker's */
+	struct worker_bridge wb;
+	struct list ports; /* of struct vport, the host's first */
+	struct vport *host;
+	uint32_t fdb_size;
+	/* the worker's, see events.c */
+	struct limit limits[BRIDGE_EVENT_N];
+	uint64_t n_events[BRIDGE_EVENT_N];
+};
+
+#define for_each_bridge(vb, d)                                                                     \
+	list_for_each(vb##_node, &(d)->bridges)                                                    \
+		for (struct vbridge *vb = list_entry(vb##_node, struct vbridge, node); vb; vb = NULL)
+
+struct vbridge *bridges_find(struct daemon *d, const char *name);
+/* bridges_find() or CTL_E_BRIDGE_NONE, CTL_E_KERNEL_BRIDGE. */
+int bridges_need(struct daemon *d, const char *name, struct vbridge **ret, struct ctl_error *err);
+/*
+ * Makes a bridge. values: settings (checked), or NULL. 0 or an error code with *err filled; nothing
+ * is left behind then.
+ */
+int bridges_add(struct daemon *d, const char *name, const json_t *values, struct ctl_error *err);
+/* Removes the bridge, its ports and its interface. */
+void bridges_del(struct vbridge *vb);
+/* At the end of the daemon: as bridges_del(), but the interface stays. */
+void bridges_close(struct vbridge *vb);
+/* Applies checked settings; those that are missing stay. */
+void bridges_set(struct vbridge *vb, const json_t *values);
+/* The settings as commands and configuration write them; new reference. */
+json_t *bridges_get(struct vbridge *vb);
+/* The bridge's own address or MTU changed in the engine: its interface follows. */
+void bridges_follow(struct vbridge *vb);

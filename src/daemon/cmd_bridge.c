@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Commands about bridges: bridge.add, .del, .set, .show. */
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/compiler.h"
+#include "base/mac.h"
+#include "daemon/bridges.h"
+#include "daemon/cmd.h"
+#include "daemon/ports.h"
+#include "sys/netlink.h"
+
+static const struct key bridge_arg[] = {{"bridge", KEY_STRING, KEY_REQUIRED, 0, 0}};
+static const struct key bridge_opt[] = {{"bridge", KEY_STRING, KEY_PLAIN, 0, 0}};
+static const struct key add_args[] = {
+	{"bridge", KEY_STRING, KEY_REQUIRED, 0, 0},
+	{"fdb_size", KEY_INT, KEY_PLAIN, 16, 1 << 26},
+};
+
+static int bridge_add(struct cmd_call *c)
+{
+	return bridges_add(c->d, cmd_arg(c, "bridge"), c->args, &c->err);
+}
+
+static int bridge_del(struct cmd_call *c)
+{
+	struct vbridge *vb;
+	int r = bridges_need(c->d, cmd_arg(c, "bridge"), &vb, &c->err);
+
+	if (r)
+		return r;
+	bridges_del(vb);
+	return 0;
+}
+
+static int bridge_set_cmd(struct cmd_call *c)
+{
+	struct vbridge *vb;
+	int r = bridges_need(c->d, cmd_arg(c, "bridge"), &vb, &c->err);
+
+	if (r)
+		return r;
+	bridges_set(vb, c->args);
+	return 0;
+}
+
+/* ---- show ---- */
+
+struct stats_job {
+	struct vbridge *vb;
+	struct fdb_stats st;
+};
+
+static void read_stats(void *arg)
+{
+	struct stats_job *job = arg;
+
+	fdb_stats(bridge_fdb(job->vb->br), &job->st);
+}
+
+static json_t *info_data(struct vbridge *vb)
+{
+	const struct bridge_settings *s = bridge_settings(vb->br);
+	struct stats_job job = {.vb = vb};
+	char id[24];
+
+	worker_call(vb->w, read_stats, &job);
+	snprintf(id, sizeof(id), "8000.%012llx", (unsigned long long)bridge_mac(vb->br));
+	return json_pack("{s:i, s:i, s:I, s:I, s:i, s:b, s:b, s:b, s:i, s:i, s:s}",
+			 "ageing_time", (int)s->ageing_time_s,
+			 "fdb_max_learned", (int)s->fdb_max_learned,
+			 "fdb_n_learned", (json_int_t)job.st.n_learned,
+			 "fdb_size", (json_int_t)vb->fdb_size,
+			 "group_fwd_mask", s->group_fwd_mask,
+			 "no_linklocal_learn", s->no_linklocal_learn,
+			 "monitor", s->monitor, "promisc", s->promisc,
+			 "stp_state", 0, "priority", 32768, "bridge_id", id);
+}
+
+static json_t *port_names(struct vbridge *vb)
+{
+	json_t *a = json_array();
+
+	for_each_port(vp, vb)
+		if (!vp->host)
+			json_array_append_new(a, json_string(vp->name));
+	return a;
+}
+
+static json_t *flag_names(const struct vport *host)
+{
+	json_t *a = json_array();
+
+	if (!host || !host->port)
+		return a;
+	json_array_append_new(a, json_string("BROADCAST"));
+	json_array_append_new(a, json_string("MULTICAST"));
+	if (host->up) {
+		json_array_append_new(a, json_string("UP"));
+		json_array_append_new(a, json_string("LOWER_UP"));
+	}
+	return a;
+}
+
+static json_t *bridge_row(struct vbridge *vb)
+{
+	char mac[MAC_TEXT_SIZE];
+
+	return json_pack("{s:s, s:i, s:s, s:i, s:s, s:b, s:b, s:i, s:o, s:{s:s, s:o}, s:o}",
+			 "ifname", vb->name, "ifindex", vb->host ? (int)vb->host->ifindex : 0,
+			 "address", mac_format(bridge_mac(vb->br), mac), "mtu",
+			 (int)bridge_mtu(vb->br), "operstate",
+			 vb->host ? ports_operstate(vb->host) : "NOTPRESENT", "kernel", 0, "adopted",
+			 0, "worker", (int)worker_id(vb->w), "ports", port_names(vb), "linkinfo",
+			 "info_kind", "viaduct", "info_data", info_data(vb), "flags",
+			 flag_names(vb->host));
+}
+
+/* Kernel bridges and their members, from one snapshot. */
+struct kernel_job {
+	const char *only;
+	json_t *bridges; /* by ifindex as text */
+	bool members;	 /* second pass */
+};
+
+static void kernel_link(void *ctx, bool gone, const struct netlink_link *l)
+{
+	struct kernel_job *job = ctx;
+	char key[16], mac[MAC_TEXT_SIZE];
+	json_t *row;
+
+	if (job->members) {
+		snprintf(key, sizeof(key), "%u", l->master);
+		row = l->master ? json_object_get(job->bridges, key) : NULL;
+		if (row)
+			json_array_append_new(json_object_get(row, "ports"), json_string(l->name));
+		return;
+	}
+	if (strcmp(l->kind, "bridge") || (job->only && strcmp(job->only, l->name)))
+		return;
+	snprintf(key, sizeof(key), "%u", l->ifindex);
+	row = json_pack("{s:s, s:i, s:s, s:i, s:s, s:[], s:b, s:b, s:{s:s}}", "ifname", l->name,
+			"ifindex", (int)l->ifindex, "address", mac_format(l->mac, mac), "mtu",
+			(int)l->mtu, "operstate", l->flags & IFF_RUNNING ? "UP" : "DOWN", "ports",
+			"kernel", 1, "adopted", 0, "linkinfo", "info_kind", "bridge");
+	json_object_set_new(job->bridges, key, row);
+}
+
+/* Returns how many there were. */
+static uint64_t show_kernel(struct cmd_call *c, const char *only)
+{
+	struct kernel_job job = {.only = only, .bridges = json_object()};
+	uint64_t before = c->rows;
+	const char *key;
+	json_t *row;
+
+	netlink_links(c->d->nl, kernel_link, &job);
+	job.members = true;
+	netlink_links(c->d->nl, kernel_link, &job);
+	json_object_foreach(job.bridges, key, row)
+		cmd_row(c, json_incref(row));
+	json_decref(job.bridges);
+	return c->rows - before;
+}
+
+static int bridge_show(struct cmd_call *c)
+{
+	const char *name = cmd_arg(c, "bridge");
+	struct vbridge *one;
+
+	if (name && !bridges_find(c->d, name)) {
+		if (show_kernel(c, name) > 0)
+			return 0;
+		return bridges_need(c->d, name, &one, &c->err);
+	}
+	for_each_bridge(vb, c->d)
+		if (!name || !strcmp(vb->name, name))
+			cmd_row(c, bridge_row(vb));
+	if (!name)
+		show_kernel(c, NULL);
+	return 0;
+}
+
+static const struct cmd cmds[] = {
+	{"bridge.add", bridge_add, CMD_WRITE, KEY_TABLE(add_args), &keys_bridge},
+	{"bridge.del", bridge_del, CMD_WRITE, KEY_TABLE(bridge_arg), NULL},
+	{"bridge.set", bridge_set_cmd, CMD_WRITE, KEY_TABLE(bridge_arg), &keys_bridge},
+	{"bridge.show", bridge_show, CMD_ROWS, KEY_TABLE(bridge_opt), NULL},
+};
+const struct cmd_table cmds_bridge = {cmds, array_size(cmds)};

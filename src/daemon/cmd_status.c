@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Commands about the daemon itself: status, monitor, log.set, debug.objects, shutdown. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/compiler.h"
+#include "base/log.h"
+#include "base/mac.h"
+#include "daemon/bridges.h"
+#include "daemon/cmd.h"
+#include "daemon/events.h"
+#include "daemon/ports.h"
+#include "daemon/server.h"
+#include "sys/clock.h"
+#include "sys/netlink.h"
+
+static const struct key monitor_args[] = {{"groups", KEY_STRINGS, KEY_PLAIN, 0, 0}};
+static const struct key log_args[] = {
+	{"module", KEY_STRING, KEY_PLAIN, 0, 0},
+	{"level", KEY_STRING, KEY_REQUIRED, 0, 0},
+};
+
+struct stats_job {
+	struct worker *w;
+	struct worker_stats st;
+};
+
+static void read_stats(void *arg)
+{
+	struct stats_job *job = arg;
+
+	worker_get_stats(job->w, &job->st);
+}
+
+static json_t *worker_row(struct worker *w)
+{
+	struct stats_job job = {.w = w};
+	double busy;
+
+	worker_call(w, read_stats, &job);
+	/* Share of the time since the start that it was not asleep. */
+	busy = job.st.run_ns ? 1 - (double)job.st.sleep_ns / (double)job.st.run_ns : 0;
+	return json_pack("{s:i, s:i, s:f, s:I, s:I}", "id", (int)worker_id(w), "bridges",
+			 (int)job.st.n_bridges, "busy", busy < 0 ? 0 : busy, "rounds",
+			 (json_int_t)job.st.rounds, "sleeps", (json_int_t)job.st.sleeps);
+}
+
+static json_t *workers(struct daemon *d)
+{
+	json_t *a = json_array();
+
+	for (uint32_t i = 0; i < d->n_workers; i++)
+		json_array_append_new(a, worker_row(d->workers[i]));
+	return a;
+}
+
+static json_t *memory(struct daemon *d)
+{
+	struct bufpool_stats st;
+
+	bufpool_stats(d->pool, &st);
+	return json_pack("{s:i, s:I, s:I, s:I, s:I, s:I}", "id", d->region.id, "size",
+			 (json_int_t)d->region.layout.file_size, "buffers", (json_int_t)st.n_total,
+			 "buffers_free", (json_int_t)st.n_free, "big", (json_int_t)st.n_big_total,
+			 "big_free", (json_int_t)st.n_big_free);
+}
+
+static json_t *bridges(struct daemon *d)
+{
+	json_t *a = json_array();
+
+	for_each_bridge(vb, d) {
+		int n = 0;
+
+		for_each_port(vp, vb)
+			n += !vp->host;
+		json_array_append_new(a, json_pack("{s:s, s:i}", "ifname", vb->name, "ports", n));
+	}
+	return a;
+}
+
+static void kernel_bridge(void *ctx, bool gone, const struct netlink_link *l)
+{
+	if (!strcmp(l->kind, "bridge"))
+		json_array_append_new(ctx, json_string(l->name));
+}
+
+static int status(struct cmd_call *c)
+{
+	struct daemon *d = c->d;
+	json_t *kernel = json_array();
+
+	netlink_links(d->nl, kernel_bridge, kernel);
+	c->result = json_pack("{s:s, s:i, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:i, s:I}", "version",
+			      DAEMON_VERSION, "pid", (int)getpid(), "uptime_s",
+			      (json_int_t)((clock_now_ns() - d->start_ns) / CLOCK_SECOND_NS),
+			      "netns", (json_int_t)d->netns, "run_dir", d->run_dir, "workers",
+			      workers(d), "memory", memory(d), "bridges", bridges(d),
+			      "kernel_bridges", kernel, "clients", (int)server_n_conns(d->server),
+			      "events_lost", (json_int_t)events_lost(d->events));
+	return 0;
+}
+
+static int monitor(struct cmd_call *c)
+{
+	const json_t *names = json_object_get(c->args, "groups");
+	unsigned int groups = 0;
+
+	for (size_t i = 0; i < json_array_size(names); i++) {
+		const char *g = json_string_value(json_array_get(names, i));
+
+		if (!strcmp(g, "fdb"))
+			groups |= SERVER_FDB;
+		else if (!strcmp(g, "link"))
+			groups |= SERVER_LINK;
+		else if (!strcmp(g, "all"))
+			groups |= SERVER_FDB | SERVER_LINK;
+		else
+			return ctl_fail(&c->err, CTL_E_VALUE,
+					"monitor: no group %.32s (fdb, link, all)", g);
+	}
+	c->monitor = true;
+	if (c->conn)
+		server_monitor(c->conn, groups ? groups : SERVER_FDB | SERVER_LINK, c->id);
+	return 0;
+}
+
+static int log_set(struct cmd_call *c)
+{
+	const char *module = cmd_arg(c, "module");
+	int level = log_level_parse(cmd_arg(c, "level"));
+
+	if (level < 0)
+		return ctl_fail(&c->err, CTL_E_VALUE, "log: no level %.32s (err, warn, info, debug)",
+				cmd_arg(c, "level"));
+	if (log_set_level(module, (enum log_level)level))
+		return ctl_fail(&c->err, CTL_E_VALUE, "log: no module %.64s has logged yet", module);
+	return 0;
+}
+
+/* ---- debug.objects ---- */
+
+static void line(struct cmd_call *c, const char *fmt, ...) _printf_(2, 3);
+
+static void line(struct cmd_call *c, const char *fmt, ...)
+{
+	char text[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	cmd_row(c, json_pack("{s:s}", "text", text));
+}
+
+static void bridge_lines(struct cmd_call *c, struct vbridge *vb)
+{
+	char mac[MAC_TEXT_SIZE];
+
+	line(c, "  bridge %s worker=%u address=%s mtu=%u fdb_size=%u", vb->name, worker_id(vb->w),
+	     mac_format(bridge_mac(vb->br), mac), bridge_mtu(vb->br), vb->fdb_size);
+	for_each_port(vp, vb)
+		line(c, "    port %s no=%u driver=%s ifindex=%u %s%s%s%s", vp->name, vp->wp.bp->no,
+		     vp->port ? vp->port->driver->name : "-", vp->ifindex, ports_operstate(vp),
+		     vp->host ? " host" : "", vp->tap ? " ours" : "", vp->moved ? " moved" : "");
+}
+
+static int debug_objects(struct cmd_call *c)
+{
+	struct daemon *d = c->d;
+	struct bufpool_stats st;
+
+	bufpool_stats(d->pool, &st);
+	line(c, "daemon pid=%d run_dir=%s", (int)getpid(), d->run_dir);
+	line(c, "  region id=%u size=%llu buffers=%u free=%u big=%u big_free=%u", d->region.id,
+	     (unsigned long long)d->region.layout.file_size, st.n_total, st.n_free, st.n_big_total,
+	     st.n_big_free);
+	for (uint32_t i = 0; i < d->n_workers; i++)
+		line(c, "  worker %u stock=%u stock_big=%u", i, worker_bufs(d->workers[i])->n,
+		     worker_bufs(d->workers[i])->n_big);
+	for_each_bridge(vb, d)
+		bridge_lines(c, vb);
+	line(c, "  server clients=%u", server_n_conns(d->server));
+	return 0;
+}
+
+static int shut_down(struct cmd_call *c)
+{
+	daemon_shutdown(c->d);
+	return 0;
+}
+
+static const struct cmd cmds[] = {
+	{"status", status, 0, {NULL, 0}, NULL},
+	{"monitor", monitor, CMD_ROWS, KEY_TABLE(monitor_args), NULL},
+	{"log.set", log_set, CMD_WRITE, KEY_TABLE(log_args), NULL},
+	{"debug.objects", debug_objects, CMD_ROWS, {NULL, 0}, NULL},
+	{"shutdown", shut_down, CMD_WRITE, {NULL, 0}, NULL},
+};
+const struct cmd_table cmds_status = {cmds, array_size(cmds)};

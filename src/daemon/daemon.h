@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * struct daemon: the owner of everything in the process. The main thread's; workers see only the
+ * bridges and ports that they were given.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/list.h"
+#include "daemon/limit.h"
+#include "daemon/worker.h"
+#include "mem/bufpool.h"
+#include "mem/region.h"
+
+#define DAEMON_VERSION	    "0.1.0"
+#define DAEMON_WORKERS_MAX  64
+#define DAEMON_SPIN_US	    20
+#define DAEMON_CONFIG_PATH  "/etc/viaduct/viaduct.yaml"
+
+struct config;
+struct events;
+struct loop;
+struct loop_source;
+struct netlink;
+struct netlink_link;
+struct port_env;
+struct server;
+
+/* What the command line says; 0, NULL and -1 leave it to the configuration or the default. */
+struct daemon_options {
+	const char *run_dir;
+	const char *config_path; /* NULL: DAEMON_CONFIG_PATH if it exists */
+	const char *group;
+	int n_workers;
+	int spin_us;
+	bool seccomp;
+	bool daemonize;
+};
+
+struct daemon {
+	struct daemon_options opt;
+	char run_dir[108];     /* a socket's path fits an address; this is the shorter */
+	char *config_path;     /* NULL: none */
+	gid_t group;	       /* may read */
+	int lock_fd;	       /* pid file, locked */
+	uint64_t start_ns;
+	uint64_t netns;	       /* inode */
+
+	struct loop *loop;
+	struct loop_source *signals[4], *nl_source, *watchdog;
+	struct netlink *nl;
+	struct region region;
+	bool have_region;
+	struct bufpool *pool;
+	struct port_env *env;
+	struct worker *workers[DAEMON_WORKERS_MAX];
+	uint32_t n_workers;
+	struct events *events;
+	struct server *server;
+	struct list bridges; /* of struct vbridge */
+	struct config *config; /* applied last; NULL before */
+	struct limit join_limit; /* of complaints about devices that patterns match */
+};
+
+/*
+ * Starts everything in order. 0, or -1 after one sentence on stderr; daemon_stop() cleans up in both
+ * cases.
+ */
+int daemon_start(struct daemon *d, const struct daemon_options *opt);
+void daemon_run(struct daemon *d);
+/* Puts all devices back and frees everything; persistent interfaces of bridges stay. */
+void daemon_stop(struct daemon *d);
+/* Ends daemon_run(). */
+void daemon_shutdown(struct daemon *d);

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/events.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mac.h"
+#include "daemon/bridges.h"
+#include "daemon/ports.h"
+#include "daemon/server.h"
+#include "sys/clock.h"
+#include "sys/loop.h"
+
+LOG_MODULE("daemon/events");
+
+#define QUEUE_SIZE 4096u /* power of two */
+
+/* Names are resolved when it happens: the port may be gone when it is told. */
+struct event {
+	struct vbridge *vb;
+	struct bridge_event e;
+	double time;
+	char port[BPORT_NAME_SIZE], old_port[BPORT_NAME_SIZE];
+	uint64_t suppressed;
+	bool to_log;
+};
+
+struct events {
+	struct daemon *d;
+	struct loop_source *bell;
+	_Atomic bool want_fdb;
+	pthread_mutex_t lock; /* for the rest */
+	uint32_t head, tail;
+	uint64_t lost;
+	struct event queue[QUEUE_SIZE];
+};
+
+static const char *const kinds[] = {
+	[BRIDGE_FDB_NEW] = "new",
+	[BRIDGE_FDB_MOVED] = "moved",
+	[BRIDGE_FDB_GONE] = "gone",
+	[BRIDGE_FDB_FULL] = "full",
+	[BRIDGE_OWN_SOURCE] = "own-source",
+	[BRIDGE_MAC_CHANGED] = "address",
+	[BRIDGE_MTU_CHANGED] = "mtu",
+};
+_Static_assert(array_size(kinds) == BRIDGE_EVENT_N, "a name for each kind");
+
+static void on_bell(void *ctx, unsigned int events)
+{
+	events_drain(ctx);
+}
+
+struct events *events_new(struct daemon *d)
+{
+	struct events *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->d = d;
+	pthread_mutex_init(&e->lock, NULL);
+	e->bell = loop_bell(d->loop, on_bell, e);
+	if (!e->bell)
+		return events_free(e);
+	return e;
+}
+
+struct events *events_free(struct events *e)
+{
+	if (!e)
+		return NULL;
+	loop_del(e->bell);
+	free(e);
+	return NULL;
+}
+
+void events_want_fdb(struct events *e, bool wanted)
+{
+	atomic_store(&e->want_fdb, wanted);
+}
+
+uint64_t events_lost(struct events *e)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&e->lock);
+	n = e->lost;
+	pthread_mutex_unlock(&e->lock);
+	return n;
+}
+
+/* Does the log get this kind? The limit is taken here, so that a flood is not even queued. */
+static bool log_wanted(struct vbridge *vb, enum bridge_event_kind kind, uint64_t *ret_suppressed)
+{
+	switch (kind) {
+	case BRIDGE_FDB_MOVED:
+	case BRIDGE_FDB_FULL:
+	case BRIDGE_OWN_SOURCE:
+		return limit_take(&vb->limits[kind], clock_now_ns(), ret_suppressed);
+	case BRIDGE_MAC_CHANGED:
+	case BRIDGE_MTU_CHANGED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void name_port(const struct vbridge *vb, uint16_t no, char *to)
+{
+	const struct bport *p = no ? bridge_port(vb->br, no) : NULL;
+
+	snprintf(to, BPORT_NAME_SIZE, "%s", p ? p->name : vb->name);
+}
+
+void events_push(void *ctx, const struct bridge_event *be)
+{
+	struct vbridge *vb = ctx;
+	struct events *e = vb->d->events;
+	struct event ev = {.vb = vb, .e = *be};
+
+	vb->n_events[be->kind]++;
+	ev.to_log = log_wanted(vb, be->kind, &ev.suppressed);
+	if (!ev.to_log && !atomic_load_explicit(&e->want_fdb, memory_order_relaxed))
+		return;
+	ev.time = clock_wall_s();
+	/* While a bridge is being made its engine object is not known yet. */
+	if (vb->br) {
+		name_port(vb, be->port, ev.port);
+		name_port(vb, be->old_port, ev.old_port);
+	}
+	pthread_mutex_lock(&e->lock);
+	if (e->head - e->tail < QUEUE_SIZE)
+		e->queue[e->head++ % QUEUE_SIZE] = ev;
+	else
+		e->lost++;
+	pthread_mutex_unlock(&e->lock);
+	loop_ring(e->bell);
+}
+
+static void log_event(const struct event *ev)
+{
+	char mac[MAC_TEXT_SIZE], more[48] = "";
+
+	mac_format(ev->e.mac, mac);
+	if (ev->suppressed)
+		snprintf(more, sizeof(more), " (%llu more not shown)",
+			 (unsigned long long)ev->suppressed);
+	switch (ev->e.kind) {
+	case BRIDGE_FDB_MOVED:
+		log_info("bridge %s: %s moved from %s to %s vlan=%u%s", ev->vb->name, mac,
+			 ev->old_port, ev->port, ev->e.vid, more);
+		break;
+	case BRIDGE_FDB_FULL:
+		log_warn("bridge %s: %s on %s not learned, the table or a limit is full%s",
+			 ev->vb->name, mac, ev->port, more);
+		break;
+	case BRIDGE_OWN_SOURCE:
+		log_warn("bridge %s: received on %s a frame with our own address %s as its source: a "
+			 "loop?%s", ev->vb->name, ev->port, mac, more);
+		break;
+	case BRIDGE_MAC_CHANGED:
+		log_info("bridge %s: address is %s", ev->vb->name, mac);
+		break;
+	case BRIDGE_MTU_CHANGED:
+		log_info("bridge %s: MTU is %u", ev->vb->name, ev->e.mtu);
+		break;
+	default:
+		break;
+	}
+}
+
+static void send_fdb_event(struct events *e, const struct event *ev)
+{
+	char mac[MAC_TEXT_SIZE];
+	json_t *j = json_pack("{s:f, s:s, s:s, s:s, s:s, s:s}", "time", ev->time, "group", "fdb",
+			      "kind", kinds[ev->e.kind], "bridge", ev->vb->name, "mac",
+			      mac_format(ev->e.mac, mac), "ifname", ev->port);
+
+	if (ev->e.kind == BRIDGE_FDB_MOVED)
+		json_object_set_new(j, "old_ifname", json_string(ev->old_port));
+	if (ev->e.vid)
+		json_object_set_new(j, "vlan", json_integer(ev->e.vid));
+	server_event(e->d->server, SERVER_FDB, j);
+}
+
+static void handle(struct events *e, const struct event *ev)
+{
+	if (ev->to_log)
+		log_event(ev);
+	if (ev->e.kind == BRIDGE_MAC_CHANGED || ev->e.kind == BRIDGE_MTU_CHANGED) {
+		bridges_follow(ev->vb);
+		events_link(e->d, kinds[ev->e.kind], ev->vb, NULL);
+		return;
+	}
+	if (atomic_load(&e->want_fdb))
+		send_fdb_event(e, ev);
+}
+
+void events_drain(struct events *e)
+{
+	for (;;) {
+		struct event ev;
+		bool have;
+
+		pthread_mutex_lock(&e->lock);
+		have = e->tail != e->head;
+		if (have)
+			ev = e->queue[e->tail++ % QUEUE_SIZE];
+		pthread_mutex_unlock(&e->lock);
+		if (!have)
+			return;
+		handle(e, &ev);
+	}
+}
+
+void events_link(struct daemon *d, const char *kind, const struct vbridge *vb, const char *ifname)
+{
+	json_t *j;
+
+	if (!d->server)
+		return;
+	j = json_pack("{s:f, s:s, s:s, s:s, s:s}", "time", clock_wall_s(), "group", "link", "kind",
+		      kind, "bridge", vb->name, "ifname", ifname ? ifname : vb->name);
+	server_event(d->server, SERVER_LINK, j);
+}

@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Theory of operation
+ *
+ * What runs is compared with what is written, and each difference becomes a control command, run at
+ * once, with the command that undoes it kept. The first failure runs those in reverse order. What
+ * takes something away for good (removing a bridge) cannot fail and comes last.
+ *
+ * What a former configuration did not say is nobody's business here: a port or flag that somebody
+ * changed by hand stays, unless the new text says otherwise. What a former text said and the new
+ * one does not goes back to its default.
+ */
+#include "daemon/plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/bridges.h"
+#include "daemon/cmd.h"
+#include "daemon/config.h"
+#include "daemon/ports.h"
+#include "sys/clock.h"
+#include "sys/netlink.h"
+
+LOG_MODULE("daemon/plan");
+
+struct plan {
+	struct daemon *d;
+	const struct config *old, *new;
+	json_t *changes; /* sentences */
+	json_t *undo;	 /* [{"cmd", "args"}] */
+	struct ctl_error *err;
+};
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key));
+}
+
+/* ---- steps ---- */
+
+static void push_undo(struct plan *p, const char *cmd, json_t *args)
+{
+	json_array_append_new(p->undo, json_pack("{s:s, s:o}", "cmd", cmd, "args", args));
+}
+
+static void note(struct plan *p, json_t *sentence)
+{
+	log_info("config: %s", json_string_value(sentence));
+	json_array_append_new(p->changes, sentence);
+}
+
+/* Runs a command; an error gets the line of the item that asked for it. Steals args. */
+static int step(struct plan *p, const json_t *item, const char *cmd, json_t *args)
+{
+	int r = cmd_exec(p->d, cmd, args, p->err);
+
+	return r ? config_error_at(p->new, item, p->err) : 0;
+}
+
+static void roll_back(struct plan *p)
+{
+	for (size_t i = json_array_size(p->undo); i-- > 0;) {
+		const json_t *u = json_array_get(p->undo, i);
+		struct ctl_error err;
+
+		if (cmd_exec(p->d, text_of(u, "cmd"), json_incref(json_object_get(u, "args")), &err))
+			log_err("config: going back failed: %s", err.text);
+	}
+}
+
+/*
+ * Members of `want` that differ from `now`, plus those that `before` had and `want` has not, at
+ * their defaults. NULL when there are none.
+ */
+static json_t *difference(const json_t *now, const json_t *before, const json_t *want,
+			  const json_t *defaults)
+{
+	json_t *diff = json_object(), *v;
+	const char *key;
+
+	json_object_foreach((json_t *)before, key, v)
+		if (!json_object_get(want, key) && json_object_get(defaults, key) &&
+		    !json_equal(json_object_get(now, key), json_object_get(defaults, key)))
+			json_object_set(diff, key, json_object_get(defaults, key));
+	json_object_foreach((json_t *)want, key, v)
+		if (json_object_get(now, key) && !json_equal(json_object_get(now, key), v))
+			json_object_set(diff, key, v);
+	if (json_object_size(diff) == 0) {
+		json_decref(diff);
+		return NULL;
+	}
+	return diff;
+}
+
+/* The members of `of` that `keys` has. */
+static json_t *restrict_to(const json_t *of, const json_t *keys)
+{
+	json_t *o = json_object(), *v;
+	const char *key;
+
+	json_object_foreach((json_t *)keys, key, v)
+		json_object_set(o, key, json_object_get(of, key));
+	return o;
+}
+
+/* ---- bridges ---- */
+
+static json_t *bridge_defaults(void)
+{
+	return json_pack("{s:i, s:i, s:i, s:b, s:b, s:s, s:i}", "ageing_time", 300,
+			 "fdb_max_learned", 0, "group_fwd_mask", 0, "no_linklocal_learn", 0,
+			 "monitor", 0, "address", "auto", "mtu", 0);
+}
+
+static int make_bridge(struct plan *p, const json_t *b)
+{
+	const char *name = text_of(b, "name");
+	json_t *args = json_copy(json_object_get(b, "values"));
+	int r;
+
+	json_object_set_new(args, "bridge", json_string(name));
+	r = step(p, b, "bridge.add", args);
+	if (r)
+		return r;
+	push_undo(p, "bridge.del", json_pack("{s:s}", "bridge", name));
+	note(p, json_sprintf("addbr %s", name));
+	return 0;
+}
+
+static int change_bridge(struct plan *p, const json_t *b, struct vbridge *vb)
+{
+	const json_t *before = config_bridge(p->old, vb->name);
+	const json_t *want = json_object_get(b, "values");
+	json_t *now = bridges_get(vb), *defaults = bridge_defaults();
+	json_t *diff = difference(now, json_object_get(before, "values"), want, defaults);
+	const json_t *size = json_object_get(want, "fdb_size");
+	json_t *args, *undo, *v;
+	const char *key;
+	int r = 0;
+
+	if (size && json_integer_value(size) != vb->fdb_size)
+		note(p, json_sprintf("bridge %s: fdb_size is for a new bridge, it stays %u", vb->name,
+				     vb->fdb_size));
+	if (diff) {
+		undo = restrict_to(now, diff);
+		args = json_copy(diff);
+		json_object_set_new(undo, "bridge", json_string(vb->name));
+		json_object_set_new(args, "bridge", json_string(vb->name));
+		r = step(p, b, "bridge.set", args);
+		if (r)
+			json_decref(undo);
+		else
+			push_undo(p, "bridge.set", undo);
+		json_object_foreach(diff, key, v) {
+			char *text = json_dumps(v, JSON_ENCODE_ANY);
+
+			if (!r)
+				note(p, json_sprintf("set %s %s %s", vb->name, key, text));
+			free(text);
+		}
+	}
+	json_decref(diff);
+	json_decref(now);
+	json_decref(defaults);
+	return r;
+}
+
+static int do_bridges(struct plan *p)
+{
+	const json_t *list = json_object_get(p->new->root, "bridges");
+	int r = 0;
+
+	for (size_t i = 0; i < json_array_size(list) && !r; i++) {
+		const json_t *b = json_array_get(list, i);
+		struct vbridge *vb = bridges_find(p->d, text_of(b, "name"));
+
+		r = vb ? change_bridge(p, b, vb) : make_bridge(p, b);
+	}
+	return r;
+}
+
+/* Those that only the former text has. */
+static int drop_bridges(struct plan *p)
+{
+	const json_t *list = p->old ? json_object_get(p->old->root, "bridges") : NULL;
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *name = text_of(json_array_get(list, i), "name");
+		struct vbridge *vb = bridges_find(p->d, name);
+
+		if (!vb || config_bridge(p->new, name))
+			continue;
+		bridges_del(vb);
+		note(p, json_sprintf("delbr %s", name));
+	}
+	return 0;
+}
+
+/* ---- ports ---- */
+
+static json_t *port_defaults(void)
+{
+	json_t *o = json_pack("{s:i, s:i}", "group_fwd_mask", 0, "fdb_max_learned", 0);
+
+	for (int i = 0; i < BPORT_FLAG_N; i++)
+		json_object_set_new(o, bport_flag_name(i),
+				    json_boolean(bport_flags_default() & (1 << i)));
+	return o;
+}
+
+static json_t *port_add_args(const char *bridge, const char *name, const json_t *port)
+{
+	json_t *args = json_pack("{s:s, s:s}", "bridge", bridge, "port", name);
+
+	for (size_t i = 0; i < 3; i++) {
+		static const char *const keys[] = {"driver", "file", "tap"};
+		json_t *v = json_object_get(port, keys[i]);
+
+		if (v)
+			json_object_set(args, keys[i], v);
+	}
+	return args;
+}
+
+/* Undoing the removal of a port: joins again with the values that it has now. */
+static void push_undo_port_del(struct plan *p, struct vport *vp)
+{
+	json_t *values = ports_get(vp);
+	json_t *add = json_pack("{s:s, s:s, s:b}", "bridge", vp->vb->name, "port", vp->name, "tap",
+				vp->tap);
+
+	if (!vp->tap)
+		json_object_set_new(add, "driver", json_string(vp->want_driver));
+	if (vp->arg)
+		json_object_set_new(add, "file", json_string(vp->arg));
+	json_object_set_new(values, "port", json_string(vp->name));
+	/* In reverse order: first it joins, then it gets its values. */
+	push_undo(p, "port.set", values);
+	push_undo(p, "port.add", add);
+}
+
+/* Ports that a former text brought in and that the new one has no place for. */
+static int drop_ports(struct plan *p)
+{
+	for_each_bridge(vb, p->d) {
+		const json_t *b = config_bridge(p->new, vb->name);
+
+		list_for_each_safe(i, &vb->ports) {
+			struct vport *vp = list_entry(i, struct vport, node);
+			const json_t *c = b ? config_port(b, vp->name) : NULL;
+
+			if (vp->host || !vp->from_config || c)
+				continue;
+			if (!b && !config_bridge(p->old, vb->name))
+				continue;
+			push_undo_port_del(p, vp);
+			note(p, json_sprintf("delif %s %s", vb->name, vp->name));
+			ports_del(vp);
+		}
+	}
+	return 0;
+}
+
+static int set_port(struct plan *p, const json_t *port, const json_t *before, struct vport *vp)
+{
+	json_t *now = ports_get(vp), *defaults = port_defaults(), *args, *undo;
+	json_t *diff = difference(now, json_object_get(before, "values"),
+				  json_object_get(port, "values"), defaults);
+	int r = 0;
+
+	if (diff) {
+		undo = restrict_to(now, diff);
+		args = json_copy(diff);
+		json_object_set_new(undo, "port", json_string(vp->name));
+		json_object_set_new(args, "port", json_string(vp->name));
+		r = step(p, port, "port.set", args);
+		if (r)
+			json_decref(undo);
+		else
+			push_undo(p, "port.set", undo);
+		if (!r)
+			note(p, json_sprintf("link set %s (%zu settings)", vp->name,
+					     json_object_size(diff)));
+	}
+	json_decref(diff);
+	json_decref(now);
+	json_decref(defaults);
+	return r;
+}
+
+static int join_port(struct plan *p, const json_t *b, const json_t *port, const char *name)
+{
+	const char *bridge = text_of(b, "name");
+	struct vport *vp;
+	int r = step(p, port, "port.add", port_add_args(bridge, name, port));
+
+	if (r)
+		return r;
+	push_undo(p, "port.del", json_pack("{s:s}", "port", name));
+	note(p, json_sprintf("addif %s %s", bridge, name));
+	vp = ports_find(p->d, NULL, name);
+	vp->from_config = true;
+	return set_port(p, port, NULL, vp);
+}
+
+static bool needs_device(const json_t *port)
+{
+	const char *driver = text_of(port, "driver");
+
+	return !json_object_get(port, "tap") && (!driver || strcmp(driver, "pcap"));
+}
+
+static int named_port(struct plan *p, const json_t *b, const json_t *port, const char *name)
+{
+	const json_t *old = config_bridge(p->old, text_of(b, "name"));
+	struct vport *vp = ports_find(p->d, NULL, name);
+	struct netlink_link l;
+
+	if (vp && !strcmp(vp->vb->name, text_of(b, "name"))) {
+		vp->from_config = true;
+		return set_port(p, port, old ? config_port(old, name) : NULL, vp);
+	}
+	/* A device that is not there joins when it appears. */
+	if (!vp && needs_device(port) && netlink_get(p->d->nl, name, &l))
+		return 0;
+	return join_port(p, b, port, name);
+}
+
+/* All names of devices, as keys. */
+static void collect_name(void *ctx, bool gone, const struct netlink_link *l)
+{
+	json_object_set_new(ctx, l->name, json_true());
+}
+
+/* Devices that patterns of the bridge match. Their troubles are theirs: a line in the log. */
+static int matched_ports(struct plan *p, const json_t *b, json_t *names)
+{
+	const json_t *old = config_bridge(p->old, text_of(b, "name"));
+	const char *name;
+	json_t *v;
+	int r = 0;
+
+	json_object_foreach(names, name, v) {
+		const json_t *port = config_port(b, name);
+		struct vport *vp = ports_find(p->d, NULL, name);
+		struct port_request req = {.name = name, .driver = port ? text_of(port, "driver") : 0};
+		struct ctl_error err;
+
+		if (!port || !json_object_get(port, "match"))
+			continue;
+		if (vp && !strcmp(vp->vb->name, text_of(b, "name")))
+			r = set_port(p, port, old ? config_port(old, name) : NULL, vp);
+		else if (ports_check(p->d, NULL, &req, NULL, &err) == 0)
+			r = join_port(p, b, port, name);
+		if (r)
+			break;
+	}
+	return r;
+}
+
+static int do_ports(struct plan *p)
+{
+	const json_t *list = json_object_get(p->new->root, "bridges");
+	json_t *names = json_object();
+	int r = 0;
+
+	for (size_t i = 0; i < json_array_size(list) && !r; i++) {
+		const json_t *b = json_array_get(list, i), *ports = json_object_get(b, "ports");
+
+		for (size_t j = 0; j < json_array_size(ports) && !r; j++) {
+			const json_t *port = json_array_get(ports, j);
+
+			if (text_of(port, "name"))
+				r = named_port(p, b, port, text_of(port, "name"));
+		}
+	}
+	netlink_links(p->d->nl, collect_name, names);
+	for (size_t i = 0; i < json_array_size(list) && !r; i++)
+		r = matched_ports(p, json_array_get(list, i), names);
+	json_decref(names);
+	return r;
+}
+
+/* ---- FDB ---- */
+
+static json_t *fdb_args(const char *bridge, const json_t *e)
+{
+	json_t *args = json_copy((json_t *)e);
+
+	json_object_del(args, "line");
+	json_object_set_new(args, "bridge", json_string(bridge));
+	return args;
+}
+
+static bool has_entry(const json_t *bridge, const json_t *e)
+{
+	const json_t *list = json_object_get(bridge, "fdb");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *o = json_array_get(list, i);
+
+		if (!strcasecmp(text_of(o, "mac"), text_of(e, "mac")) &&
+		    json_equal(json_object_get(o, "vlan"), json_object_get(e, "vlan")) &&
+		    json_equal(json_object_get(o, "port"), json_object_get(e, "port")) &&
+		    json_equal(json_object_get(o, "kind"), json_object_get(e, "kind")))
+			return true;
+	}
+	return false;
+}
+
+/* Can the entry be made now, or does its port come later? */
+static bool entry_ready(struct plan *p, const char *bridge, const json_t *e)
+{
+	const char *port = text_of(e, "port");
+
+	return !port || !strcmp(port, bridge) ||
+	       ports_find(p->d, bridges_find(p->d, bridge), port);
+}
+
+/* Was it made by the former text, and is it still there? */
+static bool entry_stands(struct plan *p, const char *bridge, const json_t *e)
+{
+	struct ctl_error err;
+	json_t *args;
+
+	if (!has_entry(config_bridge(p->old, bridge), e))
+		return false;
+	args = json_pack("{s:s, s:O}", "bridge", bridge, "mac", json_object_get(e, "mac"));
+	if (json_object_get(e, "vlan"))
+		json_object_set(args, "vlan", json_object_get(e, "vlan"));
+	return cmd_exec(p->d, "fdb.get", args, &err) == 0;
+}
+
+static int add_entries(struct plan *p, const json_t *b)
+{
+	const json_t *list = json_object_get(b, "fdb");
+	const char *bridge = text_of(b, "name");
+	int r = 0;
+
+	for (size_t i = 0; i < json_array_size(list) && !r; i++) {
+		const json_t *e = json_array_get(list, i);
+		json_t *args;
+
+		if (!entry_ready(p, bridge, e) || entry_stands(p, bridge, e))
+			continue;
+		args = fdb_args(bridge, e);
+		json_object_set_new(args, "replace", json_true());
+		r = step(p, e, "fdb.add", args);
+		if (r)
+			break;
+		args = fdb_args(bridge, e);
+		json_object_del(args, "kind");
+		push_undo(p, "fdb.del", args);
+		note(p, json_sprintf("fdb add %s on %s", text_of(e, "mac"), bridge));
+	}
+	return r;
+}
+
+static void del_entries(struct plan *p, const json_t *b)
+{
+	const char *bridge = text_of(b, "name");
+	const json_t *list = json_object_get(config_bridge(p->old, bridge), "fdb");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *e = json_array_get(list, i);
+		struct ctl_error err;
+		json_t *args;
+
+		if (has_entry(b, e) || !entry_ready(p, bridge, e))
+			continue;
+		args = fdb_args(bridge, e);
+		json_object_del(args, "kind");
+		/* Gone already is as good. */
+		if (cmd_exec(p->d, "fdb.del", args, &err) == 0) {
+			note(p, json_sprintf("fdb del %s on %s", text_of(e, "mac"), bridge));
+			args = fdb_args(bridge, e);
+			push_undo(p, "fdb.add", args);
+		}
+	}
+}
+
+static int do_entries(struct plan *p)
+{
+	const json_t *list = json_object_get(p->new->root, "bridges");
+	int r = 0;
+
+	for (size_t i = 0; i < json_array_size(list) && !r; i++) {
+		del_entries(p, json_array_get(list, i));
+		r = add_entries(p, json_array_get(list, i));
+	}
+	return r;
+}
+
+/* ---- the daemon's own settings ---- */
+
+struct spin_job {
+	struct worker *w;
+	uint64_t spin_ns;
+};
+
+static void set_spin(void *arg)
+{
+	const struct spin_job *job = arg;
+
+	worker_set_spin(job->w, job->spin_ns);
+}
+
+static void do_daemon(struct plan *p)
+{
+	const json_t *old = p->old ? json_object_get(p->old->root, "daemon") : NULL;
+	const json_t *spin = json_object_get(json_object_get(p->new->root, "daemon"), "spin-us");
+	json_t *v;
+	const char *key;
+
+	if (spin && p->d->opt.spin_us < 0)
+		for (uint32_t i = 0; i < p->d->n_workers; i++) {
+			struct spin_job job = {p->d->workers[i],
+					       (uint64_t)json_integer_value(spin) * 1000};
+
+			worker_call(job.w, set_spin, &job);
+		}
+	if (!p->old)
+		return;
+	json_object_foreach(json_object_get(p->new->root, "daemon"), key, v)
+		if (!json_equal(json_object_get(old, key), v))
+			note(p, json_sprintf(strcmp(key, "spin-us") ?
+						     "daemon %s: takes effect with the next start" :
+						     "daemon %s",
+					     key));
+}
+
+/* ---- entry points ---- */
+
+int plan_check(struct daemon *d, const struct config *c, struct ctl_error *err)
+{
+	const json_t *list = json_object_get(c->root, "bridges");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *ports = json_object_get(json_array_get(list, i), "ports");
+
+		for (size_t j = 0; j < json_array_size(ports); j++) {
+			const json_t *port = json_array_get(ports, j);
+			struct port_request req = {
+				.name = text_of(port, "name"),
+				.driver = text_of(port, "driver"),
+				.file = text_of(port, "file"),
+			};
+
+			if (!req.name)
+				req.name = text_of(port, "match");
+			if (ports_check_driver(&req, err))
+				return config_error_at(c, port, err);
+		}
+	}
+	return 0;
+}
+
+int plan_apply(struct daemon *d, struct config *c, json_t **ret_changes, struct ctl_error *err)
+{
+	struct plan p = {.d = d, .old = d->config, .new = c, .err = err};
+	int r = plan_check(d, c, err);
+
+	p.changes = json_array();
+	p.undo = json_array();
+	if (!r)
+		r = drop_ports(&p);
+	if (!r)
+		r = do_bridges(&p);
+	if (!r)
+		r = do_ports(&p);
+	if (!r)
+		r = do_entries(&p);
+	if (r) {
+		roll_back(&p);
+		config_free(c);
+	} else {
+		/* commit */
+		drop_bridges(&p);
+		do_daemon(&p);
+		config_free(d->config);
+		d->config = c;
+	}
+	json_decref(p.undo);
+	if (!r && ret_changes)
+		*ret_changes = p.changes;
+	else
+		json_decref(p.changes);
+	return r;
+}
+
+void plan_follow_link(struct daemon *d, const struct netlink_link *l)
+{
+	const json_t *list = d->config ? json_object_get(d->config->root, "bridges") : NULL;
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *b = json_array_get(list, i), *port = config_port(b, l->name);
+		struct port_request req = {.name = l->name};
+		struct ctl_error err;
+		/* Compared with nothing: all that the text says about this port is new. */
+		struct plan p = {.d = d, .new = d->config, .err = &err};
+		uint64_t n;
+		int r;
+
+		if (!port || !bridges_find(d, text_of(b, "name")) ||
+		    ports_check(d, NULL, &req, NULL, &err))
+			continue;
+		p.changes = json_array();
+		p.undo = json_array();
+		r = join_port(&p, b, port, l->name);
+		if (!r)
+			r = add_entries(&p, b);
+		if (r && limit_take(&d->join_limit, clock_now_ns(), &n))
+			log_warn("%s", err.text);
+		json_decref(p.changes);
+		json_decref(p.undo);
+		return;
+	}
+}

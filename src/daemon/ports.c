@@ -1,0 +1,704 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A port's life: checked, opened (main thread), joined (worker), followed, detached (worker), closed
+ * (main thread). While its device is away only `port` is missing: flags, number and static FDB
+ * entries stay for when it returns.
+ */
+#include "daemon/ports.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <net/if_arp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "base/mac.h"
+#include "daemon/events.h"
+#include "daemon/keys.h"
+#include "daemon/plan.h"
+
+LOG_MODULE("daemon/ports");
+
+#define MTU_NO_DEVICE 1500u
+
+/* ---- echo ---- */
+
+void echo_init(struct echo *e, uint64_t value)
+{
+	e->seen = value;
+	e->n = 0;
+}
+
+void echo_write(struct echo *e, uint64_t value)
+{
+	if (e->n == ECHO_SIZE) {
+		memmove(e->written, e->written + 1, sizeof(e->written) - sizeof(e->written[0]));
+		e->n--;
+	}
+	e->written[e->n++] = value;
+}
+
+bool echo_foreign(struct echo *e, uint64_t value)
+{
+	if (value == e->seen)
+		return false;
+	e->seen = value;
+	for (uint32_t i = 0; i < e->n; i++) {
+		if (e->written[i] != value)
+			continue;
+		e->n -= i + 1;
+		memmove(e->written, e->written + i + 1, e->n * sizeof(e->written[0]));
+		return false;
+	}
+	e->n = 0;
+	return true;
+}
+
+uint64_t echo_last(const struct echo *e)
+{
+	return e->n ? e->written[e->n - 1] : e->seen;
+}
+
+/* ---- finding ---- */
+
+struct vport *ports_find(struct daemon *d, struct vbridge *in, const char *name)
+{
+	for_each_bridge(vb, d) {
+		if (in && vb != in)
+			continue;
+		for_each_port(vp, vb)
+			if (!vp->host && !strcmp(vp->name, name))
+				return vp;
+	}
+	return NULL;
+}
+
+int ports_need(struct daemon *d, struct vbridge *vb, const char *name, struct vport **ret,
+	       struct ctl_error *err)
+{
+	struct vport *vp = ports_find(d, vb, name);
+
+	if (vp) {
+		*ret = vp;
+		return 0;
+	}
+	if (vb)
+		return ctl_fail(err, CTL_E_PORT_NONE, "port %.64s: not a port of %s", name,
+				vb->name);
+	return ctl_fail(err, CTL_E_PORT_NONE, "port %.64s: not a port of any bridge", name);
+}
+
+const char *ports_operstate(const struct vport *vp)
+{
+	if (!vp->port)
+		return "NOTPRESENT";
+	return vp->up ? "UP" : "DOWN";
+}
+
+/* ---- checks ---- */
+
+static int check_device(const struct netlink_link *l, struct ctl_error *err)
+{
+	char master[IF_NAMESIZE];
+
+	if (l->flags & IFF_LOOPBACK)
+		return ctl_fail(err, CTL_E_DEV_KIND, "port %s: a loopback device cannot be a port",
+				l->name);
+	if (!strcmp(l->kind, "bridge"))
+		return ctl_fail(err, CTL_E_DEV_KIND, "port %s: a bridge cannot be a port", l->name);
+	if (l->type != ARPHRD_ETHER)
+		return ctl_fail(err, CTL_E_DEV_KIND, "port %s: not an Ethernet device", l->name);
+	if (!l->master)
+		return 0;
+	if (!if_indextoname(l->master, master))
+		snprintf(master, sizeof(master), "#%u", l->master);
+	ctl_fail(err, CTL_E_PORT_MEMBER, "port %s: already a member of %s", l->name, master);
+	return ctl_hint(err, "ip link set %s nomaster", l->name);
+}
+
+static int check_membership(struct daemon *d, struct vbridge *vb, const char *name,
+			    struct ctl_error *err)
+{
+	struct vport *vp = ports_find(d, NULL, name);
+
+	if (vb && !strcmp(name, vb->name))
+		return ctl_fail(err, CTL_E_DEV_KIND, "port %s: a bridge cannot be its own port",
+				name);
+	if (bridges_find(d, name))
+		return ctl_fail(err, CTL_E_DEV_KIND,
+				"port %s: the interface of a bridge cannot be a port", name);
+	if (!vp)
+		return 0;
+	ctl_fail(err, CTL_E_PORT_MEMBER, "port %s: already a member of %s", name, vp->vb->name);
+	return ctl_hint(err, "viaduct delif %s %s", vp->vb->name, name);
+}
+
+int ports_check_driver(const struct port_request *req, struct ctl_error *err)
+{
+	if (!req->driver || !strcmp(req->driver, "auto"))
+		return 0;
+	/* "mem" is for tests inside one process: nothing could ever come out of it here. */
+	if (!port_driver_find(req->driver) || !strcmp(req->driver, "mem"))
+		return ctl_fail(err, CTL_E_DRIVER,
+				"port %.64s: no driver %.32s (auto, packet, xdp, tap, pcap)",
+				req->name, req->driver);
+	if (!strcmp(req->driver, "pcap") && !req->file)
+		return ctl_fail(err, CTL_E_ARGS, "port %.64s: driver pcap needs a file", req->name);
+	return 0;
+}
+
+/* Is the port without a device? */
+static bool is_file(const struct port_request *req)
+{
+	return req->driver && !strcmp(req->driver, "pcap");
+}
+
+int ports_check(struct daemon *d, struct vbridge *vb, const struct port_request *req,
+		struct netlink_link *ret_link, struct ctl_error *err)
+{
+	struct netlink_link l = {0};
+	int r = ports_check_driver(req, err);
+
+	if (!r)
+		r = check_membership(d, vb, req->name, err);
+	if (!r && (req->tap || is_file(req)))
+		r = key_check_ifname("port", req->name, err);
+	if (r)
+		return r;
+	if (!is_file(req)) {
+		r = netlink_get(d->nl, req->name, &l);
+		if (r == -ENODEV && !req->tap)
+			return ctl_fail(err, CTL_E_DEV_NONE, "port %.64s: no such device",
+					req->name);
+		if (r && r != -ENODEV)
+			return ctl_fail(err, CTL_E_INTERNAL, "port %.64s: netlink: %s", req->name,
+					err_text(r));
+		if (!r && req->tap && strcmp(l.kind, "tun"))
+			return ctl_fail(err, CTL_E_DEV_BUSY,
+					"port %s: a device of that name exists and is not a TAP",
+					req->name);
+		r = r ? 0 : check_device(&l, err);
+	}
+	if (!r && ret_link)
+		*ret_link = l;
+	return r;
+}
+
+/* ---- opening ---- */
+
+static int open_error(const struct vport *vp, const struct port_driver *drv, int r, const char *why,
+		      struct ctl_error *err)
+{
+	enum ctl_code code = CTL_E_DRIVER;
+
+	if (r == -EPERM || r == -EACCES)
+		code = CTL_E_PRIVILEGE;
+	else if (r == -EBUSY)
+		code = CTL_E_DEV_BUSY;
+	else if (r == -ENODEV)
+		code = CTL_E_DEV_NONE;
+	return ctl_fail(err, code, "port %s: driver %s: %s", vp->name, drv->name,
+			why ? why : err_text(r));
+}
+
+/* Opens the device by its driver. 0 or an error code. */
+static int open_driver(struct vport *vp, struct ctl_error *err)
+{
+	struct daemon *d = vp->vb->d;
+	const struct port_driver *drv;
+	const char *why = NULL;
+	struct port_config cfg = {
+		.name = vp->name,
+		.arg = vp->arg,
+		.bufs = worker_bufs(vp->vb->w),
+		.pool = d->pool,
+		.env = d->env,
+		.mac = vp->host ? bridge_mac(vp->vb->br) : 0,
+		.mtu = vp->host ? bridge_mtu(vp->vb->br) : 0,
+		.create = vp->tap,
+		.persist = vp->host,
+		.host = vp->host,
+	};
+	int r;
+
+	vp->reason = NULL;
+	if (vp->tap)
+		drv = port_driver_find("tap");
+	else if (!strcmp(vp->want_driver, "auto"))
+		drv = port_driver_auto(vp->name, &vp->reason);
+	else
+		drv = port_driver_find(vp->want_driver);
+	if (!drv)
+		return ctl_fail(err, CTL_E_DRIVER, "port %s: no driver for this device: %s",
+				vp->name, vp->reason ? vp->reason : "none fits");
+	r = drv->open(&cfg, &vp->port, &why);
+	if (r) {
+		vp->port = NULL;
+		return open_error(vp, drv, r, why, err);
+	}
+	return 0;
+}
+
+static bool link_is_up(const struct vport *vp, const struct netlink_link *l)
+{
+	/* The host's port is up when an administrator says so; it has no carrier of its own. */
+	if (vp->host)
+		return l->flags & IFF_UP;
+	return (l->flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
+}
+
+static void take_link(struct vport *vp, const struct netlink_link *l)
+{
+	vp->ifindex = l->ifindex;
+	vp->mac = l->mac;
+	vp->mtu = l->mtu;
+	vp->up = link_is_up(vp, l);
+}
+
+/* After opening: what the device is like now. A port without a device gets made-up values. */
+static void learn_link(struct vport *vp)
+{
+	struct netlink_link l;
+
+	if (!vp->port->ifindex) {
+		/* High, so that it never becomes the bridge's address. */
+		vp->mac = 0xfeffffff0000ULL | (uint16_t)(uintptr_t)vp >> 4;
+		vp->mtu = MTU_NO_DEVICE;
+		vp->up = true;
+		return;
+	}
+	if (netlink_get(vp->vb->d->nl, vp->name, &l) == 0)
+		take_link(vp, &l);
+	echo_init(&vp->mac_echo, vp->mac);
+	echo_init(&vp->mtu_echo, vp->mtu);
+}
+
+static struct vport *vport_new(struct vbridge *vb, const struct port_request *req)
+{
+	struct vport *vp = calloc(1, sizeof(*vp));
+
+	if (!vp)
+		return NULL;
+	list_init(&vp->node);
+	vp->vb = vb;
+	vp->host = req->host;
+	vp->tap = req->tap || req->host;
+	snprintf(vp->name, sizeof(vp->name), "%s", req->name);
+	snprintf(vp->want_driver, sizeof(vp->want_driver), "%s",
+		 vp->tap ? "tap" : req->driver ? req->driver : "auto");
+	vp->arg = req->file ? strdup(req->file) : NULL;
+	return vp;
+}
+
+static void vport_free(struct vport *vp)
+{
+	if (vp->port)
+		vp->port->driver->close(vp->port);
+	list_del(&vp->node);
+	free(vp->arg);
+	free(vp);
+}
+
+/* ---- in the worker ---- */
+
+struct join_job {
+	struct vport *vp;
+	int r;
+};
+
+static void join(void *arg)
+{
+	struct join_job *job = arg;
+	struct vport *vp = job->vp;
+	struct bport_config cfg = {
+		.mac = vp->mac, .mtu = vp->mtu, .host = vp->host, .link_up = vp->up, .owner = vp,
+	};
+
+	snprintf(cfg.name, sizeof(cfg.name), "%s", vp->name);
+	vp->wp.port = vp->port;
+	vp->wp.bridge = &vp->vb->wb;
+	job->r = bridge_port_add(vp->vb->br, &cfg, &vp->wp.bp);
+	if (job->r)
+		return;
+	job->r = worker_port_attach(vp->vb->w, &vp->wp);
+	if (job->r)
+		bridge_port_del(vp->vb->br, vp->wp.bp);
+}
+
+static void leave(void *arg)
+{
+	struct vport *vp = arg;
+
+	if (vp->wp.port)
+		worker_port_detach(vp->vb->w, &vp->wp);
+	bridge_port_del(vp->vb->br, vp->wp.bp);
+}
+
+static void unplug(void *arg)
+{
+	struct vport *vp = arg;
+
+	worker_port_detach(vp->vb->w, &vp->wp);
+	bridge_port_link(vp->vb->br, vp->wp.bp, vp->mac, vp->mtu, false);
+}
+
+static void plug(void *arg)
+{
+	struct join_job *job = arg;
+	struct vport *vp = job->vp;
+
+	vp->wp.port = vp->port;
+	job->r = worker_port_attach(vp->vb->w, &vp->wp);
+	if (job->r)
+		vp->wp.port = NULL;
+	else
+		bridge_port_link(vp->vb->br, vp->wp.bp, vp->mac, vp->mtu, vp->up);
+}
+
+static void change_link(void *arg)
+{
+	struct vport *vp = arg;
+
+	bridge_port_link(vp->vb->br, vp->wp.bp, vp->mac, vp->mtu, vp->up);
+	worker_port_wake(vp->vb->w, &vp->wp);
+}
+
+static void change_name(void *arg)
+{
+	struct vport *vp = arg;
+
+	memcpy(vp->wp.bp->name, vp->name, sizeof(vp->wp.bp->name));
+	if (vp->wp.port)
+		memcpy(vp->wp.port->name, vp->name, sizeof(vp->wp.port->name));
+}
+
+/* ---- adding and removing ---- */
+
+static int join_error(const struct vport *vp, int r, struct ctl_error *err)
+{
+	if (r == BRIDGE_E_FULL)
+		return ctl_fail(err, CTL_E_PORT_FULL, "port %s: %s has no port number left",
+				vp->name, vp->vb->name);
+	return ctl_fail(err, CTL_E_INTERNAL, "port %s: %s", vp->name, err_text(r));
+}
+
+static void follow_event(void *ctx, bool gone, const struct netlink_link *l)
+{
+	ports_follow_link(ctx, gone, l);
+}
+
+int ports_add(struct vbridge *vb, const struct port_request *req, struct vport **ret,
+	      struct ctl_error *err)
+{
+	struct join_job job;
+	struct vport *vp;
+	int r = req->host ? 0 : ports_check(vb->d, vb, req, NULL, err);
+
+	if (r)
+		return r;
+	vp = vport_new(vb, req);
+	if (!vp)
+		return ctl_fail(err, CTL_E_INTERNAL, "port %s: no memory", req->name);
+	r = open_driver(vp, err);
+	if (r) {
+		vport_free(vp);
+		return r;
+	}
+	/* What the kernel says about the time before the TAP had its address is history. */
+	if (vp->host)
+		netlink_events(vb->d->nl, follow_event, vb->d);
+	learn_link(vp);
+	job.vp = vp;
+	worker_call(vb->w, join, &job);
+	if (job.r) {
+		r = join_error(vp, job.r, err);
+		vport_free(vp);
+		return r;
+	}
+	/* commit */
+	list_append(&vb->ports, &vp->node);
+	*ret = vp;
+	if (vp->host)
+		return 0;
+	log_info("port %s: joined %s driver=%s mode=\"%s\" no=%u", vp->name, vb->name,
+		 vp->port->driver->name, vp->port->mode, vp->wp.bp->no);
+	events_link(vb->d, "port-add", vb, vp->name);
+	return 0;
+}
+
+void ports_del(struct vport *vp)
+{
+	if (!vp->host) {
+		log_info("port %s: left %s", vp->name, vp->vb->name);
+		events_link(vp->vb->d, "port-del", vp->vb, vp->name);
+	}
+	worker_call(vp->vb->w, leave, vp);
+	vport_free(vp);
+}
+
+/* ---- settings ---- */
+
+struct set_job {
+	struct vport *vp;
+	const json_t *values;
+};
+
+static void set_in_worker(void *arg)
+{
+	const struct set_job *job = arg;
+	struct bport *bp = job->vp->wp.bp;
+	uint8_t mask = 0, flags = 0;
+	const json_t *v;
+	const char *name;
+
+	json_object_foreach((json_t *)job->values, name, v) {
+		enum bport_flag f = bport_flag_parse(name);
+
+		mask |= f;
+		flags |= json_is_true(v) ? f : 0;
+	}
+	bridge_port_set_flags(job->vp->vb->br, bp, mask, flags);
+	v = json_object_get(job->values, "group_fwd_mask");
+	if (v)
+		bp->group_fwd_mask = (uint16_t)json_integer_value(v);
+	v = json_object_get(job->values, "fdb_max_learned");
+	if (v)
+		bridge_port_set_fdb_limit(job->vp->vb->br, bp, (uint32_t)json_integer_value(v));
+}
+
+void ports_set(struct vport *vp, const json_t *values)
+{
+	struct set_job job = {vp, values};
+
+	worker_call(vp->vb->w, set_in_worker, &job);
+}
+
+json_t *ports_get(struct vport *vp)
+{
+	const struct bport *bp = vp->wp.bp;
+	json_t *o = json_object();
+
+	for (int i = 0; i < BPORT_FLAG_N; i++)
+		json_object_set_new(o, bport_flag_name(i), json_boolean(bp->flags & (1 << i)));
+	json_object_set_new(o, "group_fwd_mask", json_integer(bp->group_fwd_mask));
+	json_object_set_new(o, "fdb_max_learned", json_integer(bp->fdb_max_learned));
+	return o;
+}
+
+/* ---- following ---- */
+
+static void vanish(struct vport *vp)
+{
+	struct port *port = vp->port;
+
+	if (!port)
+		return;
+	vp->up = false;
+	worker_call(vp->vb->w, unplug, vp);
+	vp->port = NULL;
+	vp->ifindex = 0;
+	port->driver->close(port);
+	log_warn("port %s: its device has vanished, %s goes on without it", vp->name,
+		 vp->vb->name);
+	events_link(vp->vb->d, "vanished", vp->vb, vp->name);
+}
+
+static void come_back(struct vport *vp, const struct netlink_link *l)
+{
+	struct join_job job = {.vp = vp};
+	struct ctl_error err;
+	int r = check_device(l, &err);
+
+	if (!r)
+		r = open_driver(vp, &err);
+	if (r) {
+		if (strcmp(vp->why, err.text))
+			log_warn("%s", err.text);
+		snprintf(vp->why, sizeof(vp->why), "%.95s", err.text);
+		return;
+	}
+	vp->why[0] = '\0';
+	learn_link(vp);
+	worker_call(vp->vb->w, plug, &job);
+	if (job.r) {
+		log_err("port %s: %s", vp->name, err_text(job.r));
+		vp->port->driver->close(vp->port);
+		vp->port = NULL;
+		vp->ifindex = 0;
+		return;
+	}
+	log_info("port %s: its device is back driver=%s", vp->name, vp->port->driver->name);
+	events_link(vp->vb->d, "returned", vp->vb, vp->name);
+}
+
+static void follow_name(struct vport *vp, const struct netlink_link *l)
+{
+	if (!strcmp(vp->name, l->name))
+		return;
+	if (vp->host) {
+		log_warn("bridge %s: its interface was renamed to %s; the bridge keeps its name",
+			 vp->name, l->name);
+		return;
+	}
+	log_info("port %s: renamed to %s", vp->name, l->name);
+	memset(vp->name, 0, sizeof(vp->name));
+	memcpy(vp->name, l->name, strlen(l->name));
+	worker_call(vp->vb->w, change_name, vp);
+}
+
+struct host_job {
+	struct vbridge *vb;
+	bool promisc;
+	uint64_t mac; /* 0 = not set by an administrator */
+	uint32_t mtu;
+};
+
+static void follow_host_in_worker(void *arg)
+{
+	const struct host_job *job = arg;
+	struct bridge_settings s = *bridge_settings(job->vb->br);
+
+	if (s.promisc != job->promisc) {
+		s.promisc = job->promisc;
+		bridge_set(job->vb->br, &s);
+	}
+	if (job->mac)
+		bridge_set_mac(job->vb->br, job->mac);
+	if (job->mtu)
+		bridge_set_mtu(job->vb->br, job->mtu);
+}
+
+/* What an administrator does to the bridge's interface is meant for the bridge. */
+static void follow_host(struct vport *vp, const struct netlink_link *l)
+{
+	struct host_job job = {
+		.vb = vp->vb,
+		.promisc = l->promiscuity > 0 || (l->flags & IFF_PROMISC),
+	};
+
+	if (echo_foreign(&vp->mac_echo, l->mac))
+		job.mac = l->mac;
+	if (echo_foreign(&vp->mtu_echo, l->mtu))
+		job.mtu = l->mtu;
+	if (job.mac || job.mtu || job.promisc != bridge_settings(vp->vb->br)->promisc)
+		worker_call(vp->vb->w, follow_host_in_worker, &job);
+}
+
+static void follow_device(struct vport *vp, const struct netlink_link *l)
+{
+	bool up = link_is_up(vp, l), was_up = vp->up;
+	uint64_t mac = vp->mac;
+	uint32_t mtu = vp->mtu;
+
+	follow_name(vp, l);
+	if (vp->host)
+		follow_host(vp, l);
+	if (up == was_up && l->mac == mac && l->mtu == mtu)
+		return;
+	take_link(vp, l);
+	worker_call(vp->vb->w, change_link, vp);
+	if (up != was_up) {
+		log_info("port %s: %s", vp->name, up ? "up" : "down");
+		events_link(vp->vb->d, up ? "up" : "down", vp->vb, vp->name);
+	}
+	if (l->mac != mac && !vp->host)
+		events_link(vp->vb->d, "address", vp->vb, vp->name);
+	if (l->mtu != mtu && !vp->host)
+		events_link(vp->vb->d, "mtu", vp->vb, vp->name);
+}
+
+static struct vport *find_by_index(struct daemon *d, uint32_t ifindex)
+{
+	for_each_bridge(vb, d)
+		for_each_port(vp, vb)
+			if (vp->ifindex == ifindex)
+				return vp;
+	return NULL;
+}
+
+static void follow_gone(struct vport *vp, const struct netlink_link *l)
+{
+	if (l->moved && vp->tap && !vp->host) {
+		/* Its descriptor still works: a TAP made for somebody else's namespace. */
+		log_info("port %s: moved to another network namespace", vp->name);
+		vp->moved = true;
+		vp->ifindex = 0;
+		vp->up = true;
+		worker_call(vp->vb->w, change_link, vp);
+		return;
+	}
+	vanish(vp);
+}
+
+void ports_follow_link(struct daemon *d, bool gone, const struct netlink_link *l)
+{
+	struct vport *vp = find_by_index(d, l->ifindex);
+
+	if (vp && gone) {
+		follow_gone(vp, l);
+		return;
+	}
+	if (vp) {
+		follow_device(vp, l);
+		return;
+	}
+	if (gone)
+		return;
+	vp = ports_find(d, NULL, l->name);
+	if (vp && !vp->port && !vp->tap)
+		come_back(vp, l);
+	else if (!vp)
+		plan_follow_link(d, l);
+}
+
+struct snapshot {
+	struct netlink_link *links;
+	size_t n, cap;
+};
+
+static void collect(void *ctx, bool gone, const struct netlink_link *l)
+{
+	struct snapshot *s = ctx;
+
+	if (s->n == s->cap) {
+		size_t cap = s->cap ? s->cap * 2 : 64;
+		struct netlink_link *p = realloc(s->links, cap * sizeof(*p));
+
+		if (!p)
+			return;
+		s->links = p;
+		s->cap = cap;
+	}
+	s->links[s->n++] = *l;
+}
+
+static bool snapshot_has(const struct snapshot *s, uint32_t ifindex)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->links[i].ifindex == ifindex)
+			return true;
+	return false;
+}
+
+void ports_follow_all(struct daemon *d)
+{
+	struct snapshot s = {0};
+	int r = netlink_links(d->nl, collect, &s);
+
+	if (r) {
+		log_err("netlink: no list of devices: %s", err_text(r));
+		free(s.links);
+		return;
+	}
+	for_each_bridge(vb, d)
+		for_each_port(vp, vb)
+			if (vp->ifindex && !snapshot_has(&s, vp->ifindex))
+				vanish(vp);
+	for (size_t i = 0; i < s.n; i++)
+		ports_follow_link(d, false, &s.links[i]);
+	free(s.links);
+}

@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A connection reads while it has nothing long to say: while a stream (a long answer) runs, requests
+ * wait in the socket. A stream is continued when less than STREAM_LOW bytes wait, so a dump of a
+ * million rows needs little memory. Any other answers pile up to CTL_BACKLOG_MAX; then the client is
+ * considered gone.
+ */
+#include "daemon/server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "daemon/cmd.h"
+#include "daemon/events.h"
+#include "sys/loop.h"
+#include "sys/sock.h"
+#include "wire/msg.h"
+
+LOG_MODULE("daemon/server");
+
+#define CONNS_MAX  256u
+#define STREAM_LOW 65536u
+#define READ_TURN  262144u /* bytes of one client before others get their turn */
+
+struct server {
+	struct daemon *d;
+	struct loop_source *source;
+	struct list conns;
+	uint32_t n_conns;
+	int fd;
+	char *path;
+};
+
+struct server_conn {
+	struct list node;
+	struct server *s;
+	struct loop_source *source;
+	struct sock_peer peer;
+	struct ctl_lines in;
+	char *out;
+	size_t out_start, out_end, out_cap;
+	struct cmd_call call; /* the request that a stream answers */
+	unsigned int groups;  /* monitor of these */
+	int64_t monitor_id;
+	int fd;
+	bool closing; /* when out is empty */
+	bool broken;  /* now */
+};
+
+/* ---- sending ---- */
+
+size_t server_backlog(const struct server_conn *c)
+{
+	return c->out_end - c->out_start;
+}
+
+static int out_room(struct server_conn *c, size_t len)
+{
+	size_t cap = c->out_cap ? c->out_cap : 4096;
+	char *p;
+
+	if (c->out_start > 0) {
+		memmove(c->out, c->out + c->out_start, server_backlog(c));
+		c->out_end -= c->out_start;
+		c->out_start = 0;
+	}
+	while (cap < c->out_end + len)
+		cap *= 2;
+	if (cap == c->out_cap)
+		return 0;
+	p = realloc(c->out, cap);
+	if (!p)
+		return -ENOMEM;
+	c->out = p;
+	c->out_cap = cap;
+	return 0;
+}
+
+void server_send(struct server_conn *c, json_t *msg)
+{
+	size_t len;
+	char *line = ctl_encode(msg, &len);
+
+	if (!line || c->broken) {
+		c->broken = true;
+	} else if (server_backlog(c) + len > CTL_BACKLOG_MAX) {
+		log_warn("client pid=%d: does not read its answers, closed", (int)c->peer.pid);
+		c->broken = true;
+	} else if (c->out_cap - c->out_end < len && out_room(c, len)) {
+		c->broken = true;
+	} else {
+		memcpy(c->out + c->out_end, line, len);
+		c->out_end += len;
+	}
+	free(line);
+}
+
+/* Writes what the socket takes. */
+static void flush(struct server_conn *c)
+{
+	while (c->out_end > c->out_start && !c->broken) {
+		ssize_t n = send(c->fd, c->out + c->out_start, server_backlog(c), MSG_NOSIGNAL);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n < 0)
+			c->broken = true;
+		else
+			c->out_start += (size_t)n;
+	}
+	if (c->out_start == c->out_end)
+		c->out_start = c->out_end = 0;
+}
+
+/* ---- requests ---- */
+
+static bool may_write(const struct server_conn *c)
+{
+	/* In a user namespace without a mapping for root, the daemon's own user is root. */
+	return c->peer.uid == 0 || c->peer.uid == geteuid();
+}
+
+static bool may_read(const struct server_conn *c)
+{
+	return may_write(c) || c->peer.in_group;
+}
+
+static void finish_call(struct server_conn *c, const struct cmd *cmd, int r)
+{
+	struct cmd_call *call = &c->call;
+
+	if (r)
+		server_send(c, ctl_error_reply(call->id, &call->err));
+	else if (call->monitor)
+		log_debug("client pid=%d: monitors", (int)c->peer.pid);
+	else if (cmd && !(cmd->flags & CMD_ROWS))
+		server_send(c, ctl_result(call->id, json_incref(call->result)));
+	else
+		server_send(c, ctl_end(call->id, call->rows));
+	json_decref(call->result);
+	json_decref(call->args);
+	memset(call, 0, sizeof(*call));
+}
+
+static int run_request(struct server_conn *c, const struct ctl_request_msg *m,
+		       const struct cmd **ret_cmd)
+{
+	struct cmd_call *call = &c->call;
+	const struct cmd *cmd = cmd_find(m->cmd, &call->err);
+
+	*ret_cmd = cmd;
+	if (!cmd)
+		return call->err.code;
+	if (!may_read(c) || ((cmd->flags & CMD_WRITE) && !may_write(c)))
+		return ctl_fail(&call->err, CTL_E_DENIED, "%s: not permitted for uid %u", cmd->name,
+				(unsigned int)c->peer.uid);
+	return cmd_run(cmd, call);
+}
+
+static void on_line(struct server_conn *c, const char *line, size_t len)
+{
+	const struct cmd *cmd = NULL;
+	struct ctl_request_msg m;
+	int r;
+
+	c->call = (struct cmd_call){.d = c->s->d, .conn = c};
+	r = ctl_request_parse(line, len, &m, &c->call.err);
+	c->call.id = m.id;
+	if (!r) {
+		c->call.args = m.args ? json_incref(m.args) : json_object();
+		r = run_request(c, &m, &cmd);
+	}
+	json_decref(m.root);
+	if (!r && c->call.stream)
+		return; /* goes on in pump() */
+	finish_call(c, cmd, r);
+}
+
+static void run_stream(struct server_conn *c)
+{
+	struct cmd_stream *s = c->call.stream;
+
+	while (server_backlog(c) < STREAM_LOW && !c->broken) {
+		if (s->next(s))
+			continue;
+		s->free(s);
+		c->call.stream = NULL;
+		finish_call(c, NULL, 0);
+		return;
+	}
+}
+
+static void too_long(struct server_conn *c)
+{
+	struct ctl_error err;
+
+	ctl_fail(&err, CTL_E_SYNTAX, "request: longer than %u bytes", CTL_LINE_MAX);
+	server_send(c, ctl_error_reply(0, &err));
+	c->closing = true;
+}
+
+/* Reads at most a turn's worth. */
+static void receive(struct server_conn *c)
+{
+	size_t total = 0;
+
+	while (total < READ_TURN && !c->broken && !c->closing && !c->call.stream) {
+		size_t room, len;
+		char *p, *line;
+		ssize_t n;
+		int r = ctl_lines_room(&c->in, &p, &room);
+
+		if (r) {
+			too_long(c);
+			return;
+		}
+		n = read(c->fd, p, room);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n <= 0) {
+			c->broken = n < 0;
+			c->closing = true;
+			return;
+		}
+		total += (size_t)n;
+		ctl_lines_filled(&c->in, (size_t)n);
+		while (!c->call.stream && !c->broken && (line = ctl_lines_next(&c->in, &len)))
+			on_line(c, line, len);
+	}
+}
+
+/* ---- connections ---- */
+
+static void update_wanted(struct server *s)
+{
+	unsigned int groups = 0;
+
+	list_for_each(i, &s->conns)
+		groups |= list_entry(i, struct server_conn, node)->groups;
+	events_want_fdb(s->d->events, groups & SERVER_FDB);
+}
+
+static void conn_free(struct server_conn *c)
+{
+	struct server *s = c->s;
+
+	loop_del(c->source);
+	list_del(&c->node);
+	s->n_conns--;
+	if (c->call.stream)
+		c->call.stream->free(c->call.stream);
+	json_decref(c->call.args);
+	json_decref(c->call.result);
+	ctl_lines_deinit(&c->in);
+	free(c->out);
+	close(c->fd);
+	if (c->groups)
+		update_wanted(s);
+	free(c);
+}
+
+/* Lines that came in while a stream ran. */
+static void catch_up(struct server_conn *c)
+{
+	size_t len;
+	char *line;
+
+	while (!c->call.stream && !c->broken && (line = ctl_lines_next(&c->in, &len)))
+		on_line(c, line, len);
+}
+
+/* Everything that can be done without waiting. May free c. */
+static void pump(struct server_conn *c)
+{
+	unsigned int wanted = 0;
+
+	do {
+		if (c->call.stream)
+			run_stream(c);
+		if (!c->call.stream)
+			catch_up(c);
+		flush(c);
+	} while (c->call.stream && server_backlog(c) < STREAM_LOW && !c->broken);
+	if (c->broken || (c->closing && server_backlog(c) == 0 && !c->call.stream)) {
+		conn_free(c);
+		return;
+	}
+	if (!c->closing && !c->call.stream)
+		wanted |= LOOP_READ;
+	if (server_backlog(c) > 0)
+		wanted |= LOOP_WRITE;
+	loop_fd_events(c->source, wanted);
+}
+
+static void on_conn(void *ctx, unsigned int events)
+{
+	struct server_conn *c = ctx;
+
+	if (events & LOOP_READ)
+		receive(c);
+	pump(c);
+}
+
+static void greet(struct server_conn *c)
+{
+	server_send(c, ctl_greeting(DAEMON_VERSION, getpid(), c->s->d->netns));
+	pump(c);
+}
+
+static void on_accept(void *ctx, unsigned int events)
+{
+	struct server *s = ctx;
+	struct server_conn *c;
+	int fd = sock_accept(s->fd);
+
+	if (fd < 0)
+		return;
+	c = s->n_conns < CONNS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	if (!c) {
+		log_warn("control socket: a client was refused, %u are connected", s->n_conns);
+		close(fd);
+		return;
+	}
+	c->s = s;
+	c->fd = fd;
+	ctl_lines_init(&c->in, CTL_LINE_MAX);
+	list_append(&s->conns, &c->node);
+	s->n_conns++;
+	c->source = loop_fd(s->d->loop, fd, LOOP_READ, on_conn, c);
+	if (!c->source || sock_peer(fd, s->d->group, &c->peer))
+		conn_free(c);
+	else
+		greet(c);
+}
+
+struct server *server_new(struct daemon *d, const char *path)
+{
+	struct server *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->d = d;
+	list_init(&s->conns);
+	s->path = strdup(path);
+	s->fd = sock_listen(path, d->opt.group || d->group ? d->group : (gid_t)-1);
+	if (s->fd < 0) {
+		log_err("control socket %s: %s", path, err_text(s->fd));
+		free(s->path);
+		free(s);
+		return NULL;
+	}
+	s->source = loop_fd(d->loop, s->fd, LOOP_READ, on_accept, s);
+	return s;
+}
+
+struct server *server_free(struct server *s)
+{
+	if (!s)
+		return NULL;
+	list_for_each_safe(i, &s->conns) {
+		struct server_conn *c = list_entry(i, struct server_conn, node);
+
+		flush(c);
+		conn_free(c);
+	}
+	loop_del(s->source);
+	close(s->fd);
+	unlink(s->path);
+	free(s->path);
+	free(s);
+	return NULL;
+}
+
+void server_event(struct server *s, enum server_group group, json_t *event)
+{
+	list_for_each_safe(i, &s->conns) {
+		struct server_conn *c = list_entry(i, struct server_conn, node);
+
+		if (!(c->groups & group))
+			continue;
+		server_send(c, ctl_event(c->monitor_id, json_incref(event)));
+		/* Not pumped here: that could free the connection whose command caused the event. */
+		loop_fd_events(c->source, LOOP_READ | LOOP_WRITE);
+	}
+	json_decref(event);
+}
+
+void server_monitor(struct server_conn *c, unsigned int groups, int64_t id)
+{
+	c->groups |= groups;
+	c->monitor_id = id;
+	update_wanted(c->s);
+}
+
+uint32_t server_n_conns(const struct server *s)
+{
+	return s->n_conns;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The control socket: connections, who may do what, requests in, answers out. Main thread.
+ * Protocol: docs/control.md.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct cmd_call;
+struct daemon;
+struct server;
+struct server_conn;
+
+enum server_group { SERVER_FDB = 1, SERVER_LINK = 2 };
+
+/* Listens at path. NULL after a sentence in the log. */
+struct server *server_new(struct daemon *d, const char *path);
+/* Closes all connections, sending what the sockets still take, and removes the socket. */
+struct server *server_free(struct server *s);
+
+/* Sends an event to all monitors of the group; steals it. */
+void server_event(struct server *s, enum server_group group, json_t *event);
+/* Makes the connection a monitor of these groups (enum server_group), as request `id`. */
+void server_monitor(struct server_conn *c, unsigned int groups, int64_t id);
+/* Queues one message; steals it. */
+void server_send(struct server_conn *c, json_t *msg);
+/* Bytes that wait for the client. */
+size_t server_backlog(const struct server_conn *c);
+uint32_t server_n_conns(const struct server *s);

@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Theory of operation
+ *
+ * A round looks at each port once, in turn, and takes at most one batch from it, so no port starves
+ * another. A batch goes through the engine and out at once: its descriptors are reused for the next
+ * port. At the end of the round each port that got something is flushed, one system call each.
+ *
+ * After the last frame the worker looks for more for at most spin_ns. Then it arms all ports
+ * and sleeps in epoll_wait(), its only place to wait: for ports, for the main thread's calls, and
+ * for the next tick of a bridge that has learned addresses. Nothing learned, no tick: an idle daemon
+ * sleeps for good.
+ *
+ * With few ports a round simply tries them all. With many that would be a system call each for
+ * nothing, so then only those are tried that had frames last time or that epoll reports.
+ *
+ * Calls of the main thread: it puts one call down, wakes the worker, and waits until it was done.
+ * Invariant: `call` is set only by the main thread and cleared only by the worker, under `lock`.
+ */
+#include "daemon/worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "daemon/xmit.h"
+#include "port/bufops.h"
+#include "sys/clock.h"
+
+LOG_MODULE("daemon/worker");
+
+#define FEW_PORTS	8u    /* up to this many are tried in each round */
+#define N_EVENTS	64
+#define ERRORS_MAX	64u   /* fruitless wakeups with an error, until the port is left alone */
+#define POLL_PERIOD_MS	1     /* for ports without a descriptor */
+#define NEVER		UINT64_MAX
+
+struct worker {
+	uint32_t id;
+	pthread_t thread;
+	int epoll_fd, event_fd;
+	uint64_t spin_ns;
+	struct bufcache bufs;
+	struct buf_ops buf_ops;
+
+	struct worker_bridge **bridges;
+	uint32_t n_bridges;
+	struct worker_port **ports;
+	uint32_t n_ports;
+	uint32_t n_without_fd;
+
+	struct worker_port **touched;
+	uint32_t n_touched;
+	struct batch batch;
+	struct egress *egress;
+	struct xmit xmit;
+	struct worker_stats stats;
+	uint64_t start_ns;
+
+	pthread_mutex_t lock;
+	pthread_cond_t done;
+	worker_fn *call; /* under lock */
+	void *arg;
+	_Atomic bool called; /* hint: look at call */
+	bool stopping;	     /* worker's own */
+};
+
+/* ---- the loop ---- */
+
+static void transmit(struct worker *w, struct worker_bridge *wb)
+{
+	struct egress *e = w->egress;
+
+	for (uint32_t i = 0; i < e->n_used; i++) {
+		uint16_t no = e->used[i];
+		struct worker_port *wp = wb->by_no[no];
+		struct bport *bp = bridge_port(wb->br, no);
+		bool was_touched = wp && wp->touched;
+
+		xmit_send(&w->xmit, wp, bp, e->lists[no].frames, e->lists[no].n);
+		if (wp && wp->touched && !was_touched)
+			w->touched[w->n_touched++] = wp;
+	}
+	xmit_end(&w->xmit);
+	egress_reset(e);
+}
+
+/* One batch of one port, from its driver to other ports' drivers. Returns frames received. */
+static uint32_t serve(struct worker *w, struct worker_port *wp, uint64_t now_ns)
+{
+	struct worker_bridge *wb = wp->bridge;
+	uint32_t n;
+
+	w->batch.n = 0;
+	w->batch.now_ns = now_ns;
+	n = wp->port->driver->rx(wp->port, &w->batch);
+	if (n == 0)
+		return 0;
+	bridge_input(wb->br, wp->bp, &w->batch);
+	bridge_forward(wb->br, &w->batch, w->egress);
+	transmit(w, wb);
+	return n;
+}
+
+static void flush_touched(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->n_touched; i++) {
+		struct worker_port *wp = w->touched[i];
+
+		wp->touched = false;
+		if (wp->port && wp->port->driver->flush)
+			wp->port->driver->flush(wp->port);
+	}
+	w->n_touched = 0;
+}
+
+/* A descriptor that is nothing but an error would keep us awake: after a while it is left alone. */
+static void note_error(struct worker *w, struct worker_port *wp)
+{
+	int err;
+	socklen_t size = sizeof(err);
+
+	/* Reading a socket's error clears it (AF_PACKET: ENETDOWN when the device goes down). */
+	getsockopt(wp->port->fd, SOL_SOCKET, SO_ERROR, &err, &size);
+	if (++wp->n_errors < ERRORS_MAX || wp->quiet)
+		return;
+	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, wp->port->fd, NULL);
+	wp->quiet = true;
+	log_debug("port %s: its descriptor reports nothing but errors", wp->bp->name);
+}
+
+static void drain_event_fd(struct worker *w)
+{
+	uint64_t n;
+
+	if (read(w->event_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		log_warn("worker %u: eventfd: %s", w->id, err_text(-errno));
+}
+
+/* Marks ports that epoll reports. */
+static void wait_events(struct worker *w, int timeout_ms)
+{
+	struct epoll_event events[N_EVENTS];
+	int n = epoll_wait(w->epoll_fd, events, N_EVENTS, timeout_ms);
+
+	for (int i = 0; i < n; i++) {
+		struct worker_port *wp = events[i].data.ptr;
+
+		if (!wp) {
+			drain_event_fd(w);
+			continue;
+		}
+		wp->ready = true;
+		if (events[i].events & (EPOLLERR | EPOLLHUP))
+			note_error(w, wp);
+	}
+}
+
+static bool serve_ports(struct worker *w, uint64_t now_ns)
+{
+	bool all = w->n_ports <= FEW_PORTS, worked = false;
+
+	if (!all)
+		wait_events(w, 0);
+	for (uint32_t i = 0; i < w->n_ports; i++) {
+		struct worker_port *wp = w->ports[i];
+
+		if (!all && !wp->ready && wp->port->fd >= 0)
+			continue;
+		wp->ready = serve(w, wp, now_ns) > 0;
+		if (wp->ready)
+			wp->n_errors = 0;
+		worked |= wp->ready;
+	}
+	flush_touched(w);
+	return worked;
+}
+
+static uint64_t tick_bridges(struct worker *w, uint64_t now_ns)
+{
+	uint64_t next = NEVER;
+
+	for (uint32_t i = 0; i < w->n_bridges; i++) {
+		struct worker_bridge *wb = w->bridges[i];
+
+		if (wb->next_tick_ns <= now_ns)
+			wb->next_tick_ns = bridge_tick(wb->br, now_ns);
+		next = min_of(next, wb->next_tick_ns);
+	}
+	return next;
+}
+
+/* Nothing learned means that nothing can age: then nobody needs to wake up for it. */
+static uint64_t next_needed_tick(struct worker *w)
+{
+	uint64_t next = NEVER;
+
+	for (uint32_t i = 0; i < w->n_bridges; i++) {
+		struct fdb_stats st;
+
+		if (w->bridges[i]->next_tick_ns >= next)
+			continue;
+		fdb_stats(bridge_fdb(w->bridges[i]->br), &st);
+		if (st.n_learned > 0)
+			next = w->bridges[i]->next_tick_ns;
+	}
+	return next;
+}
+
+/* True when a port has work already. */
+static bool arm_ports(struct worker *w)
+{
+	bool work = false;
+
+	for (uint32_t i = 0; i < w->n_ports; i++) {
+		struct worker_port *wp = w->ports[i];
+
+		if (wp->port->driver->arm && wp->port->driver->arm(wp->port)) {
+			wp->ready = true;
+			work = true;
+		}
+	}
+	return work;
+}
+
+static int sleep_timeout_ms(const struct worker *w, uint64_t until_ns, uint64_t now_ns)
+{
+	uint64_t ms;
+
+	if (w->n_without_fd > 0)
+		return POLL_PERIOD_MS;
+	if (until_ns == NEVER)
+		return -1;
+	if (until_ns <= now_ns)
+		return 0;
+	ms = (until_ns - now_ns + 999999) / 1000000;
+	return (int)min_of(ms, 60000u);
+}
+
+/* Returns the time after waking up. */
+static uint64_t sleep_for_work(struct worker *w, uint64_t now_ns)
+{
+	uint64_t woke_ns;
+
+	if (arm_ports(w) || atomic_load(&w->called))
+		return clock_now_ns();
+	w->stats.sleeps++;
+	wait_events(w, sleep_timeout_ms(w, next_needed_tick(w), now_ns));
+	woke_ns = clock_now_ns();
+	w->stats.sleep_ns += woke_ns - now_ns;
+	return woke_ns;
+}
+
+static void run_call(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	if (w->call)
+		w->call(w->arg);
+	w->call = NULL;
+	atomic_store(&w->called, false);
+	pthread_cond_signal(&w->done);
+	pthread_mutex_unlock(&w->lock);
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	uint64_t now_ns = clock_now_ns(), last_ns = now_ns, tick_ns = 0;
+
+	w->start_ns = now_ns;
+	while (!w->stopping) {
+		if (atomic_load_explicit(&w->called, memory_order_acquire)) {
+			run_call(w);
+			tick_ns = 0; /* bridges may have come */
+		}
+		w->stats.rounds++;
+		if (serve_ports(w, now_ns))
+			last_ns = now_ns;
+		if (now_ns >= tick_ns)
+			tick_ns = tick_bridges(w, now_ns);
+		now_ns = clock_now_ns();
+		if (now_ns - last_ns >= w->spin_ns)
+			now_ns = sleep_for_work(w, now_ns);
+	}
+	return NULL;
+}
+
+/* ---- start, stop, calls ---- */
+
+static int watch(struct worker *w, int op, int fd, struct worker_port *wp)
+{
+	struct epoll_event e = {.events = EPOLLIN, .data.ptr = wp};
+
+	return epoll_ctl(w->epoll_fd, op, fd, &e) ? error_origin(-errno) : 0;
+}
+
+static struct worker *worker_free(struct worker *w)
+{
+	if (w->epoll_fd >= 0)
+		close(w->epoll_fd);
+	if (w->event_fd >= 0)
+		close(w->event_fd);
+	bufcache_deinit(&w->bufs);
+	free(w->egress);
+	free(w->bridges);
+	free(w->ports);
+	free(w->touched);
+	free(w);
+	return NULL;
+}
+
+static int thread_start(struct worker *w)
+{
+	sigset_t all, old;
+	char name[16];
+	int r;
+
+	/* Signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = pthread_create(&w->thread, NULL, worker_main, w);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (r)
+		return error_origin(-r);
+	snprintf(name, sizeof(name), "worker-%u", w->id);
+	pthread_setname_np(w->thread, name);
+	return 0;
+}
+
+struct worker *worker_start(uint32_t id, struct bufpool *pool, uint64_t spin_ns)
+{
+	struct worker *w = aligned_alloc(64, (sizeof(*w) + 63) & ~(size_t)63);
+
+	if (!w)
+		return NULL;
+	memset(w, 0, sizeof(*w));
+	w->id = id;
+	w->spin_ns = spin_ns;
+	bufcache_init(&w->bufs, pool);
+	w->buf_ops = bufops_init(&w->bufs);
+	w->egress = calloc(1, sizeof(*w->egress));
+	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	w->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->done, NULL);
+	if (!w->egress || w->epoll_fd < 0 || w->event_fd < 0)
+		return worker_free(w);
+	xmit_init(&w->xmit, &w->buf_ops, &w->batch);
+	if (watch(w, EPOLL_CTL_ADD, w->event_fd, NULL) || thread_start(w))
+		return worker_free(w);
+	return w;
+}
+
+static void stop_here(void *arg)
+{
+	((struct worker *)arg)->stopping = true;
+}
+
+struct worker *worker_stop(struct worker *w)
+{
+	if (!w)
+		return NULL;
+	worker_call(w, stop_here, w);
+	pthread_join(w->thread, NULL);
+	return worker_free(w);
+}
+
+uint32_t worker_id(const struct worker *w)
+{
+	return w->id;
+}
+
+struct bufcache *worker_bufs(struct worker *w)
+{
+	return &w->bufs;
+}
+
+const struct buf_ops *worker_buf_ops(const struct worker *w)
+{
+	return &w->buf_ops;
+}
+
+void worker_call(struct worker *w, worker_fn *fn, void *arg)
+{
+	static const uint64_t one = 1;
+
+	pthread_mutex_lock(&w->lock);
+	w->call = fn;
+	w->arg = arg;
+	atomic_store(&w->called, true);
+	/* Fails only when the counter is full, and then the worker is awake anyway. */
+	if (write(w->event_fd, &one, sizeof(one)) < 0)
+		log_debug("worker %u: eventfd: %s", w->id, err_text(-errno));
+	while (w->call)
+		pthread_cond_wait(&w->done, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* ---- bridges and ports ---- */
+
+/* Makes an array of pointers one longer. */
+static int grow(void *array, uint32_t n)
+{
+	void **p = realloc(*(void **)array, (n + 1) * sizeof(void *));
+
+	if (!p)
+		return error_origin(-ENOMEM);
+	*(void **)array = p;
+	return 0;
+}
+
+int worker_bridge_add(struct worker *w, struct worker_bridge *wb)
+{
+	int r = grow(&w->bridges, w->n_bridges);
+
+	if (r)
+		return error_trace(r);
+	w->bridges[w->n_bridges++] = wb;
+	return 0;
+}
+
+void worker_bridge_del(struct worker *w, struct worker_bridge *wb)
+{
+	for (uint32_t i = 0; i < w->n_bridges; i++)
+		if (w->bridges[i] == wb) {
+			w->bridges[i] = w->bridges[--w->n_bridges];
+			return;
+		}
+}
+
+int worker_port_attach(struct worker *w, struct worker_port *wp)
+{
+	int r = grow(&w->ports, w->n_ports);
+
+	if (!r)
+		r = grow(&w->touched, w->n_ports);
+	if (!r && wp->port->fd >= 0)
+		r = watch(w, EPOLL_CTL_ADD, wp->port->fd, wp);
+	if (r)
+		return error_trace(r);
+	wp->n_errors = 0;
+	wp->quiet = wp->touched = false;
+	wp->ready = true;
+	wp->slot = w->n_ports;
+	w->ports[w->n_ports++] = wp;
+	w->n_without_fd += wp->port->fd < 0;
+	wp->bridge->by_no[wp->bp->no] = wp;
+	return 0;
+}
+
+void worker_port_detach(struct worker *w, struct worker_port *wp)
+{
+	if (wp->port->fd >= 0 && !wp->quiet)
+		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, wp->port->fd, NULL);
+	w->n_without_fd -= wp->port->fd < 0;
+	w->ports[wp->slot] = w->ports[--w->n_ports];
+	w->ports[wp->slot]->slot = wp->slot;
+	wp->bridge->by_no[wp->bp->no] = NULL;
+	wp->port = NULL;
+}
+
+void worker_port_wake(struct worker *w, struct worker_port *wp)
+{
+	if (!wp->port)
+		return;
+	wp->n_errors = 0;
+	wp->ready = true;
+	if (wp->quiet && !watch(w, EPOLL_CTL_ADD, wp->port->fd, wp))
+		wp->quiet = false;
+}
+
+void worker_set_spin(struct worker *w, uint64_t spin_ns)
+{
+	w->spin_ns = spin_ns;
+}
+
+void worker_get_stats(struct worker *w, struct worker_stats *ret)
+{
+	*ret = w->stats;
+	ret->run_ns = clock_now_ns() - w->start_ns;
+	ret->n_bridges = w->n_bridges;
+}

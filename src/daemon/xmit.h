@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The worker's way out: brings frames into a form that a port can send (checksum, segments), hands
+ * them to its driver, and counts what is refused. Owner: one worker.
+ */
+#pragma once
+
+#include "core/batch.h"
+#include "core/offload.h"
+#include "daemon/worker.h"
+
+#define XMIT_SEGMENTS 512u /* of one GSO frame; one of 64 KiB with the smallest usual MSS has 123 */
+
+struct xmit {
+	struct buf_ops bufs;
+	const struct batch *batch; /* the one being forwarded */
+	/* Copies with finished checksums of frames of that batch, made once for all ports. */
+	struct frame finished[BATCH_MAX];
+	uint64_t has_finished; /* bit per frame */
+	struct frame segments[XMIT_SEGMENTS];
+	struct frame *segment_list[XMIT_SEGMENTS];
+};
+
+void xmit_init(struct xmit *x, const struct buf_ops *bufs, const struct batch *batch);
+/* Sends n frames in order, one reference of each is given away. wp NULL or without a port: drops. */
+void xmit_send(struct xmit *x, struct worker_port *wp, struct bport *bp, struct frame *const *frames,
+	       uint32_t n);
+/* After the last list of a batch: lets go of the copies. */
+void xmit_end(struct xmit *x);
