@@ -25,6 +25,15 @@
  *
  * Checksums: what a local sender left unfinished is found by xdp_csum.h and marked.
  *
+ * Figures: veth - port - port - veth, 60-byte frames from a sendmmsg sender as fast as it can,
+ * 2-core VM, kernel 6.18, alternating with the kernel's bridge, sender and softirq on one CPU,
+ * worker on the other: 0.47 to 0.60 M/s (the kernel's bridge 0.41 to 0.50), the sender's CPU being
+ * the limit in both; its time for sending, veth and delivery is 1.65 to 2.1 us a frame (2.0
+ * to 2.4). With both CPUs taken by others the worker is late and the ring overflows at half of
+ * that. Rings of 512 and 1,024 lose frames when the worker is late, 4,096 are not faster. One TCP
+ * stream with default offloads: 1.7 to 1.9 Gbit/s, 2.5 with an MTU of 9,000 (a veth with XDP takes
+ * no GSO frames).
+ *
  * The host's stack sees no frame that a socket takes; it keeps from sending its own (IPv6 off).
  */
 #include <errno.h>
@@ -104,6 +113,7 @@ struct xdp_port {
 	uint32_t next;      /* queue that rx() looks at first */
 	bool sg;            /* frames of several descriptors */
 	bool copy;          /* the kernel copies: EBUSY means one frame sent in vain */
+	bool listening;     /* the sockets are in the set of port.fd */
 	bool kick;          /* tx() queued something since the last flush */
 	bool timer_armed;
 	bool down; /* ENETDOWN at the last send */
@@ -234,6 +244,29 @@ static void rx_queue(struct xdp_port *x, struct queue *q, struct batch *b)
 	}
 }
 
+/*
+ * While frames flow nobody waits for the sockets. A socket that is watched calls its watchers at
+ * each frame even if nobody sleeps, on the sender's CPU: 2.31 us there for each frame with, 2.05
+ * without (medians of 5; see the figures at the top).
+ */
+static void listen_stop(struct xdp_port *x)
+{
+	for (uint32_t i = 0; i < x->n_queues; i++)
+		epoll_ctl(x->port.fd, EPOLL_CTL_DEL, x->queues[i].sock.fd, NULL);
+	x->listening = false;
+}
+
+/* Frames that are there already make the descriptor readable at once. */
+static void listen_start(struct xdp_port *x)
+{
+	for (uint32_t i = 0; i < x->n_queues; i++) {
+		struct epoll_event ev = {.events = EPOLLIN, .data.u32 = i};
+
+		epoll_ctl(x->port.fd, EPOLL_CTL_ADD, x->queues[i].sock.fd, &ev);
+	}
+	x->listening = true;
+}
+
 static uint32_t xdp_rx(struct port *p, struct batch *b)
 {
 	struct xdp_port *x = to_xdp(p);
@@ -243,6 +276,8 @@ static uint32_t xdp_rx(struct port *p, struct batch *b)
 		rx_queue(x, &x->queues[(x->next + i) % x->n_queues], b);
 	if (b->n == before)
 		return 0;
+	if (x->listening)
+		listen_stop(x);
 	x->next = (x->next + 1) % x->n_queues;
 	p->stats.rx_packets += b->n - before;
 	return b->n - before;
@@ -491,6 +526,8 @@ static bool xdp_arm(struct port *p)
 	xdp_flush(p);
 	if ((x->kick || starved) && !x->timer_armed)
 		arm_timer(x);
+	if (!x->listening)
+		listen_start(x);
 	return false;
 }
 
@@ -575,7 +612,6 @@ static int open_socket(struct xdp_port *x, uint32_t i, const char **ret_why)
 static int bind_socket(struct xdp_port *x, uint32_t i, struct bufcache *bufs, const char **ret_why)
 {
 	struct queue *q = &x->queues[i];
-	struct epoll_event ev = {.events = EPOLLIN, .data.fd = q->sock.fd};
 	/* Without a flag the kernel takes zero-copy if the driver can, else it copies. */
 	uint16_t flags = (uint16_t)(XDP_USE_NEED_WAKEUP | (x->prog.native ? 0 : XDP_COPY) |
 				    (x->sg ? XDP_USE_SG : 0));
@@ -588,10 +624,6 @@ static int bind_socket(struct xdp_port *x, uint32_t i, struct bufcache *bufs, co
 	r = xdp_sock_bind(&q->sock, x->dev.ifindex, i, flags);
 	if (r < 0)
 		return bind_failed(r, x->sg, ret_why);
-	if (epoll_ctl(x->port.fd, EPOLL_CTL_ADD, q->sock.fd, &ev) < 0) {
-		*ret_why = "its sockets cannot be watched";
-		return error_origin(-errno);
-	}
 	r = xdp_prog_set_socket(&x->prog, i, q->sock.fd);
 	if (r < 0)
 		*ret_why = "the XDP program does not take the socket";
@@ -643,6 +675,7 @@ static int start(struct xdp_port *x, const char **ret_why)
 			 x->port.name, why);
 		x->plain_max = UINT32_MAX;
 	}
+	listen_start(x);
 	strcpy(x->port.mode, !x->prog.native ? "generic" : x->copy ? "native" : "zero-copy");
 	return 0;
 }
