@@ -199,8 +199,6 @@ int cli_connect(struct cli *c, bool may_start)
 		if (r)
 			return r;
 		r = viaduct_open(c->run_dir, &c->conn, &err);
-		if (!r && c->color_err)
-			cli_note(c, "started viaductd (pid %d)", viaduct_info(c->conn)->pid);
 	}
 	return r ? cannot_connect(c, &err) : check_netns(c);
 }

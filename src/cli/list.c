@@ -203,6 +203,9 @@ int cmd_fdb_show(struct cli *c, const struct command *cmd, json_t *args)
 		json_object_set(req, "port", dev);
 	json_object_del(req, "dev");
 	json_object_del(req, "brport");
+	/* The table says "learned" where bridge(8) and the protocol say "dynamic". */
+	if (!strcmp(row_text(req, "kind"), "learned"))
+		json_object_set_new(req, "kind", json_string("dynamic"));
 	if (c->json)
 		return json_stream(c, "fdb.show", req);
 	r = cli_connect(c, false);
@@ -212,7 +215,10 @@ int cmd_fdb_show(struct cli *c, const struct command *cmd, json_t *args)
 	}
 	t = table_new(c->out, c->color, true, fdb_columns, array_size(fdb_columns));
 	r = cli_stream(c, "fdb.show", req, fdb_row, t);
-	table_end(t);
+	if (r && table_rows(t) == 0)
+		table_drop(t);
+	else
+		table_end(t);
 	return r;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* viaduct: finds the command, runs it. The commands are in commands.c. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -25,6 +26,7 @@ static int open_netns(const char *netns)
 	char path[PATH_MAX];
 	int fd;
 
+	assert(netns);
 	if (strchr(netns, '/'))
 		return open(netns, O_RDONLY | O_CLOEXEC);
 	snprintf(path, sizeof(path), "/run/netns/%s", netns);

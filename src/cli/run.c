@@ -188,10 +188,28 @@ static int undo(struct run *r, const char *bridge)
 	return code;
 }
 
+/* What the daemon complained of; what went well the steps and events have told. */
+static void show_log(struct run *r)
+{
+	char path[PATH_MAX + 32], line[512], safe[512];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/viaductd.log", r->dir);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (strncmp(line, "info:", 5) != 0 && strncmp(line, "debug:", 6) != 0)
+			cli_note(r->c, "viaductd: %s", text_safe(line, safe, sizeof(safe)));
+	}
+	if (f)
+		fclose(f);
+}
+
 /* The daemon has removed its sockets; only what it left behind is in the way of rmdir(). */
 static void remove_dir(struct run *r)
 {
-	static const char *const files[] = {"control.sock", "netmap.sock", "viaductd.pid", "lock"};
+	static const char *const files[] = {"control.sock", "netmap.sock", "viaductd.pid",
+					    "viaductd.log"};
 	char path[PATH_MAX + 32];
 
 	for (size_t i = 0; i < array_size(files); i++) {
@@ -229,6 +247,7 @@ int cmd_run(struct cli *c, const struct command *cmd, json_t *args)
 	if (!code && !stopped)
 		code = follow(&r);
 	end = undo(&r, bridge);
+	show_log(&r);
 	remove_dir(&r);
 	return code ? code : end;
 }

@@ -116,6 +116,19 @@ static const char *missing(const json_t *rows, const json_t *names)
 	return NULL;
 }
 
+/* The daemon only names the kernel's bridges; their ids and ports are the kernel's to tell. */
+static void complete_kernel_rows(json_t *rows)
+{
+	json_t *kernel = kbridge_rows(), *row, *k;
+	size_t i, j;
+
+	json_array_foreach(rows, i, row) json_array_foreach(
+		kernel, j, k) if (row_bool(row, "kernel") &&
+				  !strcmp(row_text(row, "ifname"), row_text(k, "ifname")))
+		json_object_update(row, k);
+	json_decref(kernel);
+}
+
 /*
  * Bridge rows; without a daemon those of the kernel. *ret_running says which. The exit code is of
  * the connection: rows are there unless it is CLI_FAILED.
@@ -135,7 +148,10 @@ static int bridge_rows(struct cli *c, json_t **ret_rows, bool *ret_running)
 	viaduct_close(c->conn);
 	c->conn = NULL;
 	r = cli_connect(c, false);
-	return r ? r : cli_rows(c, "bridge.show", NULL, ret_rows);
+	r = r ? r : cli_rows(c, "bridge.show", NULL, ret_rows);
+	if (!r)
+		complete_kernel_rows(*ret_rows);
+	return r;
 }
 
 static void say_not_running(struct cli *c)
@@ -457,8 +473,9 @@ static void status_workers(struct cli *c, const json_t *workers)
 			json_is_array(b) ? (json_int_t)json_array_size(b) : json_integer_value(b);
 
 		snprintf(name, sizeof(name), "worker %lld", (long long)row_int(w, "id"));
-		snprintf(text, sizeof(text), "%s, %s rounds, %s sleeps",
+		snprintf(text, sizeof(text), "%s, busy %.1f %%, %s rounds, %s sleeps",
 			 fmt_plural(n, "bridge", "bridges", bridges, sizeof(bridges)),
+			 json_number_value(json_object_get(w, "busy")) * 100,
 			 fmt_count(row_int(w, "rounds"), rounds, sizeof(rounds)),
 			 fmt_count(row_int(w, "sleeps"), sleeps, sizeof(sleeps)));
 		status_line(c, name, text);

@@ -48,12 +48,15 @@ static void reset_signals(void)
 }
 
 /* In the child: becomes viaductd or tells the parent why not. */
-static _Noreturn void become_daemon(const char *const *argv, int report)
+static _Noreturn void become_daemon(const char *const *argv, const char *log, int report)
 {
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
 	if (fd >= 0)
 		dup2(fd, STDIN_FILENO);
+	fd = log ? open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+	if (fd >= 0)
+		dup2(fd, STDERR_FILENO);
 	/* stdout may be a pipe that somebody reads to its end. */
 	dup2(STDERR_FILENO, STDOUT_FILENO);
 	execvp(argv[0], (char *const *)argv);
@@ -63,8 +66,11 @@ static _Noreturn void become_daemon(const char *const *argv, int report)
 	_exit(127);
 }
 
-/* Forks argv. 0 and *ret_pid, or the errno of fork, pipe or exec. */
-static int spawn(const char *const *argv, bool foreground, pid_t *ret_pid)
+/*
+ * Forks argv; log: it stays in the foreground and writes there. 0 and *ret_pid, or the errno of
+ * fork, pipe or exec.
+ */
+static int spawn(const char *const *argv, const char *log, pid_t *ret_pid)
 {
 	pid_t parent = getpid(), pid;
 	int report[2], err = 0;
@@ -74,13 +80,13 @@ static int spawn(const char *const *argv, bool foreground, pid_t *ret_pid)
 	pid = fork();
 	if (pid == 0) {
 		reset_signals();
-		if (foreground) {
+		if (log) {
 			setpgid(0, 0); /* ctrl-C is for the parent, which ends it in order */
 			prctl(PR_SET_PDEATHSIG, SIGTERM);
 			if (getppid() != parent)
 				_exit(127);
 		}
-		become_daemon(argv, report[1]);
+		become_daemon(argv, log, report[1]);
 	}
 	if (pid < 0)
 		err = errno;
@@ -111,7 +117,7 @@ int spawn_background(struct cli *c)
 	int status, err;
 	pid_t pid;
 
-	err = spawn(argv, false, &pid);
+	err = spawn(argv, NULL, &pid);
 	if (err)
 		return not_started(c, path, err);
 	/* It goes to the background when it is ready. */
@@ -130,9 +136,12 @@ int spawn_background(struct cli *c)
 
 int spawn_foreground(struct cli *c, const char *run_dir, pid_t *ret_pid)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], log[PATH_MAX + 32];
 	const char *argv[] = {find_daemon(path, sizeof(path)), "--run-dir", run_dir, NULL};
-	int err = spawn(argv, true, ret_pid);
+	int err;
+
+	snprintf(log, sizeof(log), "%s/viaductd.log", run_dir);
+	err = spawn(argv, log, ret_pid);
 
 	return err ? not_started(c, path, err) : CLI_OK;
 }

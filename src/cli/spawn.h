@@ -10,7 +10,8 @@ struct cli;
 /* Starts a daemon in the background and waits until it is ready. Prints errors; enum cli_exit. */
 int spawn_background(struct cli *c);
 /*
- * Starts a daemon in the foreground of its own process group, with a private run directory. It gets
- * SIGTERM when this process dies. *ret_pid is a child of the caller. Prints errors; enum cli_exit.
+ * Starts a daemon in the foreground of its own process group, with a private run directory in which
+ * it logs to viaductd.log. It gets SIGTERM when this process dies. *ret_pid is a child of the
+ * caller. Prints errors; enum cli_exit.
  */
 int spawn_foreground(struct cli *c, const char *run_dir, pid_t *ret_pid);

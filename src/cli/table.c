@@ -189,6 +189,15 @@ size_t table_rows(const struct table *t)
 	return t->n_rows;
 }
 
+struct table *table_drop(struct table *t)
+{
+	for (size_t i = 0; i < t->n_cells; i++)
+		free(t->cells[i].text);
+	free(t->cells);
+	free(t);
+	return NULL;
+}
+
 struct table *table_end(struct table *t)
 {
 	print_waiting(t);

@@ -31,6 +31,8 @@ void table_cell(struct table *t, enum style style, const char *fmt, ...) _printf
 void table_line(struct table *t, enum style style, const char *text);
 /* Rows so far. */
 size_t table_rows(const struct table *t);
+/* Frees without printing what waits. Returns NULL. */
+struct table *table_drop(struct table *t);
 /* Prints what is left and frees. Returns NULL. */
 struct table *table_end(struct table *t);
 
