@@ -252,7 +252,7 @@ static uint64_t sleep_for_work(struct worker *w, uint64_t now_ns)
 {
 	uint64_t woke_ns;
 
-	if (arm_ports(w) || atomic_load(&w->called))
+	if (w->stopping || arm_ports(w) || atomic_load(&w->called))
 		return clock_now_ns();
 	w->stats.sleeps++;
 	wait_events(w, sleep_timeout_ms(w, next_needed_tick(w), now_ns));
@@ -278,10 +278,12 @@ static void *worker_main(void *arg)
 	uint64_t now_ns = clock_now_ns(), last_ns = now_ns, tick_ns = 0;
 
 	w->start_ns = now_ns;
-	while (!w->stopping) {
+	for (;;) {
 		if (atomic_load_explicit(&w->called, memory_order_acquire)) {
 			run_call(w);
 			tick_ns = 0; /* bridges may have come */
+			if (w->stopping)
+				break;
 		}
 		w->stats.rounds++;
 		if (serve_ports(w, now_ns))
