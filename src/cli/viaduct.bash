@@ -9,5 +9,8 @@ _viaduct()
 	mapfile -t COMPREPLY < <("${words[0]}" complete "${words[@]:1}" 2>/dev/null)
 	# Readline splits words at colons, as in 02:00:… and tap:NAME.
 	COMPREPLY=("${COMPREPLY[@]#"${cur%"${cur##*:}"}"}")
+	# After "tap:" the name follows without a blank.
+	[[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *: ]] && compopt -o nospace
+	return 0
 }
 complete -o default -F _viaduct viaduct
