@@ -31,6 +31,7 @@ struct vbridge {
 	struct list ports; /* of struct vport, the host's first */
 	struct vport *host;
 	uint32_t fdb_size;
+	uint32_t n_made; /* ports without a device so far */
 	/* the worker's, see events.c */
 	struct limit limits[BRIDGE_EVENT_N];
 	uint64_t n_events[BRIDGE_EVENT_N];

@@ -24,6 +24,8 @@
 LOG_MODULE("daemon/ports");
 
 #define MTU_NO_DEVICE 1500u
+/* Of ports that have no address; high, so that it never becomes the bridge's. */
+#define MADE_UP_MAC   0xfeffff000000ULL
 
 /* ---- echo ---- */
 
@@ -251,10 +253,18 @@ static bool link_is_up(const struct vport *vp, const struct netlink_link *l)
 	return (l->flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
 }
 
+/* The end of a TAP that the kernel shows is not ours: its address is that of a station there. */
+static uint64_t link_mac(const struct vport *vp, const struct netlink_link *l)
+{
+	bool other_end = !vp->host && vp->port && !strcmp(vp->port->driver->name, "tap");
+
+	return other_end ? MADE_UP_MAC | (l->ifindex & 0xffff) : l->mac;
+}
+
 static void take_link(struct vport *vp, const struct netlink_link *l)
 {
 	vp->ifindex = l->ifindex;
-	vp->mac = l->mac;
+	vp->mac = link_mac(vp, l);
 	vp->mtu = l->mtu;
 	vp->up = link_is_up(vp, l);
 }
@@ -265,8 +275,7 @@ static void learn_link(struct vport *vp)
 	struct netlink_link l;
 
 	if (!vp->port->ifindex) {
-		/* High, so that it never becomes the bridge's address. */
-		vp->mac = 0xfeffffff0000ULL | (uint16_t)(uintptr_t)vp >> 4;
+		vp->mac = MADE_UP_MAC | 0x10000 | (vp->vb->n_made++ & 0xffff);
 		vp->mtu = MTU_NO_DEVICE;
 		vp->up = true;
 		return;
@@ -597,7 +606,7 @@ static void follow_device(struct vport *vp, const struct netlink_link *l)
 	follow_name(vp, l);
 	if (vp->host)
 		follow_host(vp, l);
-	if (up == was_up && l->mac == mac && l->mtu == mtu)
+	if (up == was_up && link_mac(vp, l) == mac && l->mtu == mtu)
 		return;
 	take_link(vp, l);
 	worker_call(vp->vb->w, change_link, vp);
@@ -605,7 +614,7 @@ static void follow_device(struct vport *vp, const struct netlink_link *l)
 		log_info("port %s: %s", vp->name, up ? "up" : "down");
 		events_link(vp->vb->d, up ? "up" : "down", vp->vb, vp->name);
 	}
-	if (l->mac != mac && !vp->host)
+	if (vp->mac != mac && !vp->host)
 		events_link(vp->vb->d, "address", vp->vb, vp->name);
 	if (l->mtu != mtu && !vp->host)
 		events_link(vp->vb->d, "mtu", vp->vb, vp->name);
