@@ -151,8 +151,6 @@ int key_check(const struct key *k, const json_t *value, const char *object, stru
 		return check_int(k, json_integer_value(value), object, err);
 	if (k->type == KEY_STRING && (k->rule == KEY_MAC || k->rule == KEY_MAC_OR_AUTO))
 		return check_mac(k, json_string_value(value), object, err);
-	if (k->type == KEY_STRING && k->rule == KEY_REQUIRED && !json_string_value(value)[0])
-		return ctl_fail(err, CTL_E_ARGS, "%s: %s is empty", object, k->name);
 	return 0;
 }
 
@@ -204,7 +202,7 @@ json_t *key_value_parse(const struct key *k, const char *text)
 		return NULL;
 	case KEY_INT:
 		errno = 0;
-		v = strtoll(text, &end, 0);
+		v = strtoll(text, &end, strncasecmp(text, "0x", 2) ? 10 : 16);
 		return errno || end == text || *end ? NULL : json_integer(v);
 	case KEY_STRING:
 		return json_string(text);

@@ -65,7 +65,7 @@ int keys_check(const struct key_table *tables, size_t n, json_t *obj, const char
 	       struct ctl_error *err);
 /*
  * The value of a plain scalar of the configuration file, by the key's type: yes/no/on/off/true/false,
- * integers in any C notation, strings. NULL if the text is not of that type.
+ * decimal or 0x integers, strings. NULL if the text is not of that type.
  */
 json_t *key_value_parse(const struct key *k, const char *text);
 

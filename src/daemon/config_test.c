@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "daemon/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/compiler.h"
+
+static struct config *good(const char *text)
+{
+	struct config *c = NULL;
+	struct ctl_error err;
+
+	if (config_parse(text, strlen(text), "v.yaml", &c, &err))
+		fail_msg("%s", err.text);
+	return c;
+}
+
+/* Fails, and says what it must say. */
+static void bad(const char *text, const char *sentence)
+{
+	struct config *c = NULL;
+	struct ctl_error err;
+
+	assert_int_equal(config_parse(text, strlen(text), "v.yaml", &c, &err), CTL_E_CONFIG);
+	assert_null(c);
+	assert_string_equal(err.text, sentence);
+}
+
+static const char *string_of(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key));
+}
+
+static void everything(void **state)
+{
+	struct config *c = good("daemon:\n"
+				"  workers: 2\n"
+				"  spin-us: 0\n"
+				"  group: adm\n"
+				"  buf-size: 4096\n"
+				"bridges:\n"
+				"  br0:\n"
+				"    ageing_time: 60\n"
+				"    group_fwd_mask: 0x4000\n"
+				"    monitor: yes\n"
+				"    address: 02:00:00:00:00:01\n"
+				"    fdb_size: 1024\n"
+				"    ports:\n"
+				"      - name: veth10\n"
+				"        hairpin: on\n"
+				"      - match: \"vnet*\"\n"
+				"        isolated: true\n"
+				"      - name: tap:vm0\n"
+				"    fdb:\n"
+				"      - mac: 02:00:00:00:00:02\n"
+				"        port: veth10\n"
+				"        kind: sticky\n"
+				"        vlan: 7\n"
+				"  br1:\n");
+	const json_t *d = json_object_get(c->root, "daemon"), *b = config_bridge(c, "br0"), *p, *v;
+
+	assert_int_equal(json_integer_value(json_object_get(d, "workers")), 2);
+	assert_string_equal(string_of(d, "group"), "adm");
+	v = json_object_get(b, "values");
+	assert_int_equal(json_integer_value(json_object_get(v, "group_fwd_mask")), 0x4000);
+	assert_true(json_is_true(json_object_get(v, "monitor")));
+	assert_string_equal(string_of(v, "address"), "02:00:00:00:00:01");
+	p = config_port(b, "veth10");
+	assert_true(json_is_true(json_object_get(json_object_get(p, "values"), "hairpin")));
+	assert_int_equal(json_integer_value(json_object_get(p, "line")), 14);
+	assert_string_equal(string_of(config_port(b, "vnet3"), "match"), "vnet*");
+	assert_true(json_is_true(json_object_get(config_port(b, "vm0"), "tap")));
+	assert_null(config_port(b, "eth0"));
+	v = json_array_get(json_object_get(b, "fdb"), 0);
+	assert_string_equal(string_of(v, "kind"), "sticky");
+	assert_int_equal(json_integer_value(json_object_get(v, "vlan")), 7);
+	assert_non_null(config_bridge(c, "br1"));
+	assert_null(config_bridge(c, "br2"));
+	config_free(c);
+}
+
+static void nothing_is_a_configuration_too(void **state)
+{
+	static const char *const texts[] = {"", "# only a comment\n", "bridges:\n", "daemon: {}\n"};
+
+	for (size_t i = 0; i < array_size(texts); i++) {
+		struct config *c = good(texts[i]);
+
+		assert_int_equal(json_array_size(json_object_get(c->root, "bridges")), 0);
+		config_free(c);
+	}
+}
+
+static void a_name_goes_before_a_pattern(void **state)
+{
+	struct config *c = good("bridges:\n  br0:\n    ports:\n"
+				"      - match: p*\n        isolated: true\n"
+				"      - name: p1\n        hairpin: true\n");
+	const json_t *b = config_bridge(c, "br0");
+
+	assert_string_equal(string_of(config_port(b, "p1"), "name"), "p1");
+	assert_string_equal(string_of(config_port(b, "p2"), "match"), "p*");
+	config_free(c);
+}
+
+static void unknown_keys_name_the_nearest(void **state)
+{
+	bad("bridges:\n  br0:\n    agein_time: 10\n",
+	    "v.yaml:3: unknown key \"agein_time\", did you mean \"ageing_time\"?");
+	bad("bridge:\n", "v.yaml:1: unknown key \"bridge\", did you mean \"bridges\"?");
+	bad("daemon:\n  worker: 2\n", "v.yaml:2: unknown key \"worker\", did you mean \"workers\"?");
+	bad("bridges:\n  br0:\n    ports:\n      - name: p1\n        isolatd: true\n",
+	    "v.yaml:5: unknown key \"isolatd\", did you mean \"isolated\"?");
+	bad("bridges:\n  br0:\n    fdb:\n      - mac: 02:00:00:00:00:02\n        prt: p1\n",
+	    "v.yaml:5: unknown key \"prt\", did you mean \"port\"?");
+	bad("bridges:\n  br0:\n    zebra: 1\n", "v.yaml:3: unknown key \"zebra\"");
+}
+
+static void wrong_types_and_ranges(void **state)
+{
+	bad("bridges:\n  br0:\n    ageing_time: soon\n",
+	    "v.yaml:3: ageing_time must be an integer, not \"soon\"");
+	bad("bridges:\n  br0:\n    monitor: 7\n",
+	    "v.yaml:3: monitor must be true or false, not \"7\"");
+	bad("bridges:\n  br0:\n    ageing_time: -1\n",
+	    "v.yaml:3: bridge br0: ageing_time -1 is out of range 0 to 1000000");
+	bad("bridges:\n  br0:\n    mtu: 67\n",
+	    "v.yaml:3: bridge br0: mtu 67 is out of range 68 to 65521 (0: follow the ports)");
+	bad("bridges:\n  br0:\n    address: 01:00:00:00:00:01\n",
+	    "v.yaml:3: bridge br0: address 01:00:00:00:00:01: a group address, not one of a station");
+	bad("daemon:\n  buf-size: 3000\n",
+	    "v.yaml:2: daemon: buf-size 3000 is not a power of two");
+	bad("bridges:\n  br0:\n    ageing_time: [1]\n", "v.yaml:3: ageing_time must be an integer");
+	bad("bridges: 5\n", "v.yaml:1: bridges must be a mapping of keys to values");
+	bad("bridges:\n  br0:\n    ports: p1\n", "v.yaml:3: ports must be a list");
+}
+
+static void what_does_not_fit_together(void **state)
+{
+	bad("bridges:\n  br0:\n    ports:\n      - driver: packet\n",
+	    "v.yaml:4: a port needs either name or match");
+	bad("bridges:\n  br0:\n    ports:\n      - name: p1\n        match: p*\n",
+	    "v.yaml:4: a port needs either name or match");
+	bad("bridges:\n  br0:\n    ports:\n      - name: p1\n  br1:\n    ports:\n      - name: p1\n",
+	    "v.yaml:7: port p1 is in line 4 already");
+	bad("bridges:\n  br0:\n  br0:\n", "v.yaml:3: key \"br0\" is there twice");
+	bad("bridges:\n  a/b:\n",
+	    "v.yaml:2: bridge a/b: a name may not have spaces, \"/\", \":\", \"%\", quotes or "
+	    "characters outside ASCII");
+	bad("bridges:\n  br0:\n    fdb:\n      - port: p1\n", "v.yaml:4: an FDB entry needs mac");
+	bad("bridges:\n  br0:\n    fdb:\n      - mac: 02:00:00:00:00:02\n",
+	    "v.yaml:4: an FDB entry needs port, unless its kind is local");
+	bad("bridges:\n  br0:\n    fdb:\n      - mac: 02:00:00:00:00:02\n        kind: odd\n",
+	    "v.yaml:4: kind must be static, sticky, local or dynamic");
+}
+
+static void not_yaml(void **state)
+{
+	static const char *const texts[] = {"bridges: [\n", "\t- x\n", "a: b: c\n", "\xff\xfe\xfd",
+					    "%YAML 9.9\n---\n", "&a [*a", "? [x]\n: y\n"};
+
+	for (size_t i = 0; i < array_size(texts); i++) {
+		struct config *c = NULL;
+		struct ctl_error err;
+
+		assert_int_equal(config_parse(texts[i], strlen(texts[i]), "v.yaml", &c, &err),
+				 CTL_E_CONFIG);
+		assert_null(c);
+		assert_memory_equal(err.text, "v.yaml:", 7);
+	}
+}
+
+static void a_file_that_is_not_there(void **state)
+{
+	struct config *c = NULL;
+	struct ctl_error err;
+
+	assert_int_equal(config_load("/nonexistent/v.yaml", &c, &err), CTL_E_CONFIG);
+	assert_string_equal(err.text, "/nonexistent/v.yaml: No such file or directory");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(everything),
+		cmocka_unit_test(nothing_is_a_configuration_too),
+		cmocka_unit_test(a_name_goes_before_a_pattern),
+		cmocka_unit_test(unknown_keys_name_the_nearest),
+		cmocka_unit_test(wrong_types_and_ranges),
+		cmocka_unit_test(what_does_not_fit_together),
+		cmocka_unit_test(not_yaml),
+		cmocka_unit_test(a_file_that_is_not_there),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
