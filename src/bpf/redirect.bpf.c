@@ -65,7 +65,7 @@ SEC("tc")
 int vd_outbox(struct __sk_buff *skb)
 {
 	__u32 port = skb->mark; /* ifindex */
-	__be16 tag[2]; /* protocol, tci */
+	__be16 tag[2];          /* protocol, tci */
 
 	if (port == 0)
 		return TC_ACT_SHOT;

@@ -20,12 +20,12 @@
 #include "port/xdp_dev.h"
 
 /* include/uapi/linux/netdev.h, kernel 6.3 and (metadata) 6.8. */
-#define NETDEV_CMD_DEV_GET	   1
-#define NETDEV_A_DEV_IFINDEX	   1
-#define NETDEV_A_DEV_XDP_FEATURES  3
-#define NETDEV_A_DEV_RX_METADATA   5
-#define NETDEV_XDP_NEEDED	   (1u | 2u) /* in the driver, with redirect */
-#define NETDEV_RX_METADATA_VLAN	   4u
+#define NETDEV_CMD_DEV_GET        1
+#define NETDEV_A_DEV_IFINDEX      1
+#define NETDEV_A_DEV_XDP_FEATURES 3
+#define NETDEV_A_DEV_RX_METADATA  5
+#define NETDEV_XDP_NEEDED         (1u | 2u) /* in the driver, with redirect */
+#define NETDEV_RX_METADATA_VLAN   4u
 
 /* What the kernel says of one device. */
 struct facts {

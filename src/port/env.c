@@ -28,8 +28,8 @@
 
 LOG_MODULE("port/env");
 
-#define STATE_PREFIX "port-"
-#define OUTBOX_MTU   65521 /* the most a TAP takes: 65,535 less an Ethernet header */
+#define STATE_PREFIX  "port-"
+#define OUTBOX_MTU    65521 /* the most a TAP takes: 65,535 less an Ethernet header */
 #define OUTBOX_SNDBUF (64 << 20)
 
 #ifndef TUN_F_USO4

@@ -17,7 +17,7 @@ struct redirect_bpf;
 /* Program descriptors of bpf/redirect.bpf.c. */
 struct env_progs {
 	int small_only, large_only; /* socket filters */
-	int steal;		    /* tc, ingress */
+	int steal;                  /* tc, ingress */
 };
 
 /*
@@ -32,13 +32,13 @@ struct env_outbox {
 
 struct port_env {
 	char *run_dir;
-	struct redirect_bpf *bpf;	       /* NULL until the first packet port */
+	struct redirect_bpf *bpf; /* NULL until the first packet port */
 	struct env_progs progs;
 	const struct redirect_counter *large; /* map of large frames' arrivals, read by workers */
 	struct env_outbox outbox;
-	bool uso;		/* this kernel's vnet headers know UDP segmentation (6.2) */
-	int sock;		/* for ioctls, any thread */
-	uint32_t n_packet;	/* packet ports open */
+	bool uso;          /* this kernel's vnet headers know UDP segmentation (6.2) */
+	int sock;          /* for ioctls, any thread */
+	uint32_t n_packet; /* packet ports open */
 };
 
 /* Loads the programs and makes the outbox at the first call. 0 or -errno with a fragment. */
@@ -49,9 +49,9 @@ int port_env_prepare(struct port_env *e, const char **ret_why);
  * and MLD reports would go out between other people's frames), old values noted in run_dir first.
  */
 struct env_claim {
-	uint32_t ifindex;   /* 0: nothing claimed */
-	int disable_ipv6;   /* old values; -1: not changed */
-	int keep_addr;	    /* keep_addr_on_down: static addresses survive */
+	uint32_t ifindex; /* 0: nothing claimed */
+	int disable_ipv6; /* old values; -1: not changed */
+	int keep_addr;    /* keep_addr_on_down: static addresses survive */
 	bool made_clsact;
 };
 /* 0 or -errno with a fragment; nothing is changed then. */

@@ -9,15 +9,22 @@
  * - small plain frames go to a TPACKET_V2 ring (packet_ring.c). The kernel fills it in the
  *   sender's context, so our thread makes no system call per frame or batch, and copies a few cache
  *   lines into a region buffer (a tag from beside the frame is put back on the way).
- * - GSO frames and those over 1,788 bytes go to an ordinary queue (packet_large.c), read by recvmmsg
- *   into large buffers. They must not get near the ring: a GSO kind that virtio_net_hdr cannot say
- *   (SCTP; UDP on kernels before 6.2; a bare gso_size) leaves the ring's head slot marked as taken
- *   for good and the port deaf. In the queue such a frame is an error of one call: a counted drop.
+ * - GSO frames and those over 1,788 bytes go to an ordinary queue (packet_large.c), read by
+ * recvmmsg into large buffers. They must not get near the ring: a GSO kind that virtio_net_hdr
+ * cannot say (SCTP; UDP on kernels before 6.2; a bare gso_size) leaves the ring's head slot marked
+ * as taken for good and the port deaf. In the queue such a frame is an error of one call: a counted
+ * drop.
  *
- * Order: both sockets carry the kernel's arrival time of each frame; rx() merges by it. A frame that
- * came before another on the same CPU was queued completely before the other was, so it is enough
- * to look at the ring first and at the queue's arrival counter second (a BPF map that the filter
- * counts up, so asking costs no system call).
+ * Order: both sockets carry the kernel's arrival time of each frame; rx() merges by it. A frame
+ * that came before another on the same CPU was queued completely before the other was, so it is
+ * enough to look at the ring first and at the queue's arrival counter second (a BPF map that the
+ * filter counts up, so asking costs no system call).
+ *
+ * Measured, 2-core VM, kernel 6.18, veth to veth in one thread, medians against the kernel's bridge
+ * in the same run: 60-byte frames 0.48 M/s without loss (bridge 0.41; the sender is the limit, our
+ * thread is not); one TCP stream 0.77 to 0.87 of the bridge's 13 to 16 Gbit/s (30 % of our thread's
+ * time are the two copies, 10 % waking others). One plain socket for everything: 0.90 and 0.79. A
+ * TX ring instead of sendmmsg: no difference. Large pages under the large buffers: none either.
  *
  * The host's stack must not see the frames: a tc program drops them behind the packet sockets.
  * Promiscuity is a socket's membership and goes with it. Sending: packet_tx.c.
@@ -50,16 +57,16 @@
 #define QUEUE_SIZE (32 << 20)
 
 #define FRUITLESS_MAX 8u
-#define DENSE	      8u /* batches between two sleeps */
+#define DENSE         8u /* batches between two sleeps */
 
 struct packet_port {
 	struct port head;
 	struct packet_ring ring;
 	struct packet_large large;
-	bool listening;	    /* the sockets are in the epoll set head.fd */
-	bool armed;	    /* arm() said that we may sleep, rx() was not called since */
+	bool listening;      /* the sockets are in the epoll set head.fd */
+	bool armed;          /* arm() said that we may sleep, rx() was not called since */
 	uint32_t productive; /* batches since arm() */
-	uint32_t fruitless; /* wake-ups in a row that brought nothing */
+	uint32_t fruitless;  /* wake-ups in a row that brought nothing */
 	int ring_fd, queue_fd;
 	struct port_env *env;
 	struct env_claim claim;
@@ -159,8 +166,7 @@ static int open_queue(struct packet_port *p, const char **ret_why)
 		*ret_why = "the kernel refuses an option of its packet socket";
 		return error_origin(r);
 	}
-	packet_large_init(&p->large, fd,
-			  &p->env->large[p->head.ifindex % REDIRECT_COUNTERS]);
+	packet_large_init(&p->large, fd, &p->env->large[p->head.ifindex % REDIRECT_COUNTERS]);
 	return error_trace(bind_to(fd, p->head.ifindex, ret_why));
 }
 

@@ -76,7 +76,8 @@ static int finish(struct packet_large *l, struct port *p, uint32_t i)
 	if (aux && aux->tp_status & TP_STATUS_VLAN_VALID) {
 		f->data -= VNET_TAG_SIZE; /* the buffer has headroom */
 		vnet_put_tag(f->data, f->data + VNET_TAG_SIZE,
-			     aux->tp_status & TP_STATUS_VLAN_TPID_VALID ? aux->tp_vlan_tpid : 0x8100,
+			     aux->tp_status & TP_STATUS_VLAN_TPID_VALID ? aux->tp_vlan_tpid
+									: 0x8100,
 			     aux->tp_vlan_tci);
 		f->len += VNET_TAG_SIZE;
 		added = VNET_TAG_SIZE;
@@ -130,8 +131,8 @@ void packet_large_read(struct packet_large *l, struct port *p)
 {
 	uint64_t arrived = __atomic_load_n(&l->arrived->n, __ATOMIC_ACQUIRE);
 	uint64_t waiting = arrived - l->seen;
-	uint32_t want = waiting && waiting < PACKET_LARGE_MAX ? (uint32_t)waiting
-							       : PACKET_LARGE_MAX;
+	uint32_t want =
+		waiting && waiting < PACKET_LARGE_MAX ? (uint32_t)waiting : PACKET_LARGE_MAX;
 	uint32_t have = supply(l, p->bufs, want);
 	int n;
 
@@ -143,7 +144,8 @@ void packet_large_read(struct packet_large *l, struct port *p)
 	n = recvmmsg(l->fd, l->msgs, have, MSG_DONTWAIT, NULL);
 	p->stats.rx_calls++;
 	if (n < (int)have) {
-		/* Drained, or an error. The counter may run ahead of the queue: arm() asks again. */
+		/* Drained, or an error. The counter may run ahead of the queue: arm() asks again.
+		 */
 		l->seen = arrived;
 		note_error(l, p, n < 0 ? errno : EAGAIN);
 		/* An error behind the first n frames comes with the next call. */

@@ -22,8 +22,8 @@
 struct packet_large {
 	int fd;
 	const struct redirect_counter *arrived; /* by a BPF program before the kernel queues one */
-	uint64_t seen;	 /* arrivals that have been asked for */
-	bool unsure;	 /* ask the kernel whatever the counter says */
+	uint64_t seen;                          /* arrivals that have been asked for */
+	bool unsure;                            /* ask the kernel whatever the counter says */
 	uint32_t next, n; /* of the frames read, those in [next, n) are not handed over yet */
 	struct frame frames[PACKET_LARGE_MAX];
 	uint64_t stamp_ns[PACKET_LARGE_MAX]; /* arrival, as in the ring's slots */

@@ -3,11 +3,11 @@
  * The packet and tap drivers on real devices, in a network namespace of the test's own: host end
  * a0 - a1 port x[0], port x[1] b1 - b0 host end. Needs root and ip(8); skipped (77) otherwise.
  */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -181,7 +181,9 @@ static uint32_t host_recv(int fd, struct virtio_net_hdr *h, uint8_t *data, int w
 {
 	struct iovec v[2] = {{h, VNET_SIZE}, {data + VNET_TAG_SIZE, 70000}};
 	uint8_t control[128] __attribute__((aligned(8)));
-	struct msghdr m = {.msg_iov = v, .msg_iovlen = 2, .msg_control = control,
+	struct msghdr m = {.msg_iov = v,
+			   .msg_iovlen = 2,
+			   .msg_control = control,
 			   .msg_controllen = sizeof(control)};
 	struct pollfd p = {.fd = fd, .events = POLLIN};
 	const struct tpacket_auxdata *aux = NULL;
@@ -217,7 +219,9 @@ static void frames_pass_byte_for_byte(void **state)
 		const char *types;
 		uint32_t n_types, len;
 	} cases[] = {
-		{"\x88\xb5", 2, 14}, {"\x88\xb5", 2, 60}, {"\x88\xb5", 2, 1514},
+		{"\x88\xb5", 2, 14},
+		{"\x88\xb5", 2, 60},
+		{"\x88\xb5", 2, 1514},
 		{"\x81\x00\x20\x0a\x88\xb5", 6, 60},
 		{"\x81\x00\x20\x0a\x88\xb5", 6, 1518},
 		{"\x88\xa8\xe0\x14\x88\xb5", 6, 64},
@@ -337,7 +341,8 @@ static void host_does_not_answer_for_the_port(void **state)
 
 	run("ip addr add 10.9.0.1/24 dev a1");
 	make_frame(arp, sizeof(arp), "\x08\x06\x00\x01\x08\x00\x06\x04\x00\x01", 10);
-	memcpy(arp + 22, "\x02\x00\x00\x00\x00\x77\x0a\x09\x00\x02\0\0\0\0\0\0\x0a\x09\x00\x01", 20);
+	memcpy(arp + 22, "\x02\x00\x00\x00\x00\x77\x0a\x09\x00\x02\0\0\0\0\0\0\x0a\x09\x00\x01",
+	       20);
 	host_send(w->host[0], NULL, arp, sizeof(arp));
 	assert_int_equal(forward_n(w, 1), 1);
 	assert_int_equal(host_recv(w->host[1], &h, in, WAIT_MS), sizeof(arp));

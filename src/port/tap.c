@@ -58,7 +58,7 @@ static int attach(struct tap_port *p, const struct port_config *cfg, const char 
 	p->head.fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
 	if (p->head.fd < 0) {
 		*ret_why = errno == EACCES || errno == EPERM ? "needs access to /dev/net/tun"
-							      : "cannot open /dev/net/tun";
+							     : "cannot open /dev/net/tun";
 		return error_origin(-errno);
 	}
 	strncpy(ifr.ifr_name, cfg->name, IFNAMSIZ - 1);
@@ -240,7 +240,7 @@ static uint32_t tap_rx(struct port *head, struct batch *b)
 static enum drop_reason write_reason(int err)
 {
 	switch (err) {
-	case EIO: /* the device is down */
+	case EIO:    /* the device is down */
 	case EBADFD: /* or was deleted */
 		return DROP_TX_DOWN;
 	case EAGAIN:

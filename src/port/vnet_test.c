@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include <cmocka.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
-#include <errno.h>
 #include <string.h>
 
 #include "port/packet_tx.h"
@@ -26,8 +26,8 @@ static void plain_frame(void **state)
 static void gso_frame_with_restored_tag(void **state)
 {
 	const struct virtio_net_hdr h = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-					 .gso_type = VIRTIO_NET_HDR_GSO_TCPV4 |
-						     VIRTIO_NET_HDR_GSO_ECN,
+					 .gso_type =
+						 VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN,
 					 .gso_size = 1448,
 					 .hdr_len = 66,
 					 .csum_start = 34,

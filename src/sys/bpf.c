@@ -8,11 +8,11 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <libmnl/libmnl.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
-#include <libmnl/libmnl.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
@@ -32,7 +32,7 @@ LOG_MODULE("sys/bpf");
 
 /* Where our clsact filter sits: in front of the priorities that tc picks by itself (49152 down). */
 #define CLSACT_PRIORITY 1u
-#define CLSACT_HANDLE	0x7664u
+#define CLSACT_HANDLE   0x7664u
 
 /* The part of union bpf_attr that BPF_LINK_CREATE reads for tcx. */
 struct link_create_tcx {
@@ -89,7 +89,8 @@ static int count_filter(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-/* Filters of anybody on one side of the device's clsact; a huge number when the kernel is silent. */
+/* Filters of anybody on one side of the device's clsact; a huge number when the kernel is silent.
+ */
 static uint32_t n_filters(struct mnl_socket *s, uint32_t ifindex, bool egress)
 {
 	char buf[16384];

@@ -20,10 +20,10 @@ enum sys_bpf_how { SYS_BPF_NONE, SYS_BPF_TCX, SYS_BPF_CLSACT, SYS_BPF_XDP };
 /* One program on one device. All zero is "not attached". Embedded by whoever attaches. */
 struct sys_bpf_attachment {
 	enum sys_bpf_how how;
-	int link_fd;	    /* TCX, XDP */
+	int link_fd; /* TCX, XDP */
 	uint32_t ifindex;
-	bool egress;	    /* tc direction */
-	bool made_clsact;   /* we created the device's clsact qdisc */
+	bool egress;      /* tc direction */
+	bool made_clsact; /* we created the device's clsact qdisc */
 };
 
 /* Sends libbpf's own messages to our log at level debug. Call once before loading anything. */
