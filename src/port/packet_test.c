@@ -3,7 +3,6 @@
  * The packet and tap drivers on real devices, in a network namespace of the test's own: host end
  * a0 - a1 port x[0], port x[1] b1 - b0 host end. Needs root and ip(8); skipped (77) otherwise.
  */
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,6 +26,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 #include "port/driver.h"
 #include "port/netdev.h"
