@@ -397,6 +397,11 @@ def frame(dst, src, payload=b"", ethertype=0x88b5, tags=()):
     return (f + struct.pack("!H", ethertype) + payload).ljust(60, b"\0")
 
 
+def sent_by(host):
+    """For Raw.count(): frames with the host's address as source. Others talk, too: MLD of br0."""
+    return lambda f: f[6:12] == bytes.fromhex(host.mac.replace(":", ""))
+
+
 def checksum_errors(ns):
     """Everything the namespace's stack counted as a bad checksum."""
     s = ns.snmp()

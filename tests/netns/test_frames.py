@@ -36,40 +36,28 @@ def pair(lab, drivers, mtu=1500):
     return d, a, b
 
 
+def send_long(host, f):
+    """A packet socket refuses full-sized 802.1ad frames and double tags: more room while sending."""
+    mtu = host.ns.link("eth0")["mtu"]
+    host.ns.ip("link", "set", "eth0", "mtu", mtu + 8)
+    host.raw.send(f)
+    host.ns.ip("link", "set", "eth0", "mtu", mtu)
+
+
 @pytest.mark.parametrize("drivers", PAIRS, ids="-".join)
 @pytest.mark.parametrize("size", [0, 46, 1000, 1500])
 @pytest.mark.parametrize("tags", TAGS.values(), ids=TAGS.keys())
 def test_unchanged_byte_for_byte(lab, drivers, size, tags):
     """Also full-sized frames with tags, which AF_PACKET alone refuses to send."""
-    if "xdp" in drivers and len(tags):
-        pytest.skip("tags on veth under XDP: see test_xdp_and_tags")
     d, a, b = pair(lab, drivers)
     inner = max(0, size - 4 * max(0, len(tags) - 1))  # the kernel lets one tag exceed the MTU
     f = frame(BROADCAST, a.mac, os.urandom(inner), tags=tags)
-    a.raw.send(f)
+    send_long(a, f)
     got = b.raw.expect(lambda g: g[6:12] == f[6:12])
     assert got == f, f"\nsent {f[:40].hex()} {len(f)}\ngot  {got[:40].hex()} {len(got)}"
     back = frame(a.mac, b.mac, os.urandom(inner), tags=tags)
-    b.raw.send(back)
+    send_long(b, back)
     a.raw.expect(back, "the way back")
-
-
-def test_xdp_and_tags(lab):
-    """A tag is never lost silently: either xdp is refused for the device or the tag arrives."""
-    d = lab.daemon()
-    a, b = (h.silent() for h in lab.add_hosts(2))
-    d.cli("addbr", "br0")
-    p = d.cli("addif", "br0", a.port, "driver", "xdp", check=False)
-    if p.returncode:
-        assert "tag" in p.stderr, p.stderr
-        return
-    d.cli("addif", "br0", b.port)
-    d.ns.ip("link", "set", "br0", "up")
-    f = frame(BROADCAST, a.mac, b"tagged", tags=TAGS["dot1q"])
-    a.raw.send(f)
-    b.raw
-    a.raw.send(f)
-    b.raw.expect(f)
 
 
 @pytest.mark.parametrize("tags", [TAGS["untagged"], TAGS["qinq"]], ids=["untagged", "qinq"])
@@ -77,7 +65,7 @@ def test_jumbo(lab, tags):
     d, a, b = pair(lab, ("packet", "packet"), mtu=9000)
     for size in (1779, 1780, 2034, 2048, 4096, 8900, 9000 - 4 * max(0, len(tags) - 1)):
         f = frame(BROADCAST, a.mac, os.urandom(size), tags=tags)
-        a.raw.send(f)
+        send_long(a, f)
         b.raw.expect(f, f"payload of {size}")
 
 
@@ -105,5 +93,6 @@ def test_order_and_no_duplicates(lab, drivers):
             while len(got) < i + 1:
                 f = b.raw.recv(2)
                 assert f is not None, f"{len(got)} of {i + 1} arrived; drops {d.drops()}"
-                got.append(int.from_bytes(f[14:18], "big"))
+                if f[12:14] == b"\x88\xb5":
+                    got.append(int.from_bytes(f[14:18], "big"))
     assert got == list(range(n))
