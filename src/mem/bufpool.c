@@ -80,7 +80,7 @@ struct bufpool *bufpool_new(struct region *region, uint32_t n_big)
 	p->region = region;
 	pthread_mutex_init(&p->lock, NULL);
 	p->meta = calloc(n, sizeof(*p->meta));
-	if (!p->meta || !stack_init(&p->free, MEM_BUF_FIRST, n - MEM_BUF_FIRST) ||
+	if (!p->meta || !stack_init(&p->free, MEM_BUF_FIRST, mem_buf_usable(&region->layout)) ||
 	    !big_init(p, n_big ? n_big : BIG_DEFAULT))
 		return bufpool_free(p);
 	return p;
@@ -110,7 +110,7 @@ void bufpool_stats(struct bufpool *p, struct bufpool_stats *ret)
 {
 	pthread_mutex_lock(&p->lock);
 	*ret = (struct bufpool_stats){
-		.n_total = p->region->layout.params.buf_num - MEM_BUF_FIRST,
+		.n_total = mem_buf_usable(&p->region->layout),
 		.n_free = p->free.n,
 		.n_big_total = p->n_big,
 		.n_big_free = p->free_big.n,

@@ -8,11 +8,13 @@
  *
  * Threads: the pool is shared and locked; each worker takes and returns through its own
  * struct bufcache, without a lock while the cache has room. A buffer's count and owner belong to
- * the worker that holds the buffer and are not atomic.
+ * the worker that holds the buffer and are not atomic; a program's buffer belongs to nobody until
+ * buf_take() has succeeded, which is.
  */
 #pragma once
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -42,11 +44,12 @@ struct bufpool_stats {
 };
 void bufpool_stats(struct bufpool *p, struct bufpool_stats *ret);
 
-/* Daemon-private state of one buffer. */
+/* Daemon-private state of one buffer. Aligned so that buf_take() can exchange it whole. */
 struct buf_meta {
-	uint16_t refs;
-	uint16_t owner; /* enum buf_owner */
+	_Alignas(uint32_t) uint16_t refs;
+	uint16_t owner; /* enum buf_owner, or a program's number */
 };
+_Static_assert(sizeof(struct buf_meta) == sizeof(uint32_t), "exchanged as one word");
 
 /*
  * A worker's stock, last in first out so that buffers stay in the CPU's cache, and what the hot
@@ -169,4 +172,40 @@ static inline void buf_put(struct bufcache *c, const uint32_t *bufs, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		buf_put_one(c, bufs[i]);
+}
+
+/*
+ * Between the daemon and programs. A program's buffer has one reference and the program's owner
+ * number; who takes it holds it as if it came from buf_get(). Because taking changes the owner, an
+ * index that a program names twice, or that is not its own, is found out by the same comparison.
+ */
+
+/* Hands a region buffer with one reference to a program. */
+static inline void buf_give(struct bufcache *c, uint32_t buf, uint16_t owner)
+{
+	struct buf_meta *m = buf_meta(c, buf);
+	const struct buf_meta after = {.refs = 1, .owner = owner};
+
+	assert(!(buf & BUF_BIG) && m->refs == 1 && m->owner == BUF_DAEMON);
+	assert(owner >= BUF_OWNER_FIRST);
+	__atomic_store(m, &after, __ATOMIC_RELEASE);
+}
+
+/*
+ * Takes a program's buffer: true when buf, any number at all, is a buffer of this owner. It is
+ * atomic because the program may name one buffer in the rings of two workers at once.
+ */
+static inline bool buf_take(struct bufcache *c, uint32_t buf, uint16_t owner)
+{
+	struct buf_meta want = {.refs = 1, .owner = owner}, is;
+	const struct buf_meta after = {.refs = 1, .owner = BUF_DAEMON};
+
+	if (unlikely(buf < MEM_BUF_FIRST || buf >= c->n_bufs))
+		return false;
+	/* Looking first keeps wrong guesses from writing to a line that others use. */
+	__atomic_load(&c->meta[buf], &is, __ATOMIC_RELAXED);
+	if (unlikely(is.refs != 1 || is.owner != owner))
+		return false;
+	return __atomic_compare_exchange(&c->meta[buf], &want, &after, false, __ATOMIC_ACQ_REL,
+					 __ATOMIC_RELAXED);
 }

@@ -12,8 +12,9 @@
 
 #include <cmocka.h>
 
-#define N_BUFS 2000u
-#define N_BIG  100u
+#define N_BUFS   2000u
+#define N_USABLE (N_BUFS - 3) /* 0, 1 and the last one are never handed out */
+#define N_BIG    100u
 
 struct fixture {
 	struct region region;
@@ -49,7 +50,7 @@ static int teardown(void **state)
 	assert_int_equal(s.n_big_free, N_BIG);
 	bufcache_init(&f->c, f->pool);
 	n = buf_get(&f->c, bufs, N_BUFS);
-	assert_int_equal(n, N_BUFS - 2);
+	assert_int_equal(n, N_USABLE);
 	while (n--)
 		assert_int_equal(seen[bufs[n]]++, 0);
 	bufpool_free(f->pool);
@@ -65,7 +66,7 @@ static void test_get_put(void **state)
 
 	assert_int_equal(buf_get(&f->c, b, 3), 3);
 	for (int i = 0; i < 3; i++) {
-		assert_in_range(b[i], 2, N_BUFS - 1);
+		assert_in_range(b[i], 2, N_BUFS - 2);
 		assert_int_equal(buf_refs(&f->c, b[i]), 1);
 		assert_int_equal(f->c.meta[b[i]].owner, BUF_DAEMON);
 		assert_ptr_equal(buf_data(&f->c, b[i]), region_buf(&f->region, b[i]));
@@ -127,14 +128,14 @@ static void test_exhaustion(void **state)
 	struct bufpool_stats s;
 	uint32_t n = buf_get(&f->c, bufs, N_BUFS);
 
-	assert_int_equal(n, N_BUFS - 2);
+	assert_int_equal(n, N_USABLE);
 	assert_int_equal(buf_get(&f->c, &none, 1), 0);
 	bufpool_stats(f->pool, &s);
 	assert_int_equal(s.n_free, 0);
-	assert_int_equal(s.n_total, N_BUFS - 2);
+	assert_int_equal(s.n_total, N_USABLE);
 	buf_put(&f->c, bufs, n);
 	bufpool_stats(f->pool, &s);
-	assert_int_equal(s.n_free + f->c.n, N_BUFS - 2);
+	assert_int_equal(s.n_free + f->c.n, N_USABLE);
 	assert_true(f->c.n <= BUFCACHE_SIZE);
 	assert_int_equal(buf_get(&f->c, &none, 1), 1);
 	buf_put(&f->c, &none, 1);
@@ -160,6 +161,32 @@ static void test_big(void **state)
 		assert_int_equal(d[buf_room(&f->c, big[i]) - 1], i);
 	}
 	buf_put(&f->c, big, N_BIG);
+}
+
+#define PROGRAM (BUF_OWNER_FIRST + 7)
+
+/* What is a program's can be taken once, by its own number, and nothing else can. */
+static void test_give_and_take(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t b[2];
+
+	assert_int_equal(buf_get(&f->c, b, 2), 2);
+	assert_false(buf_take(&f->c, b[0], PROGRAM));
+	buf_give(&f->c, b[0], PROGRAM);
+	assert_int_equal(f->c.meta[b[0]].owner, PROGRAM);
+	assert_false(buf_take(&f->c, b[0], PROGRAM + 1));
+	assert_false(buf_take(&f->c, b[1], PROGRAM));
+	assert_true(buf_take(&f->c, b[0], PROGRAM));
+	assert_false(buf_take(&f->c, b[0], PROGRAM));
+	assert_int_equal(buf_refs(&f->c, b[0]), 1);
+	buf_put(&f->c, b, 2);
+	assert_false(buf_take(&f->c, b[0], BUF_FREE));
+	assert_false(buf_take(&f->c, 0, PROGRAM));
+	assert_false(buf_take(&f->c, 1, PROGRAM));
+	assert_false(buf_take(&f->c, N_BUFS, PROGRAM));
+	assert_false(buf_take(&f->c, UINT32_MAX, PROGRAM));
+	assert_false(buf_take(&f->c, BUF_BIG, PROGRAM));
 }
 
 static void *churn(void *arg)
@@ -242,9 +269,10 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_get_put),     T(test_poison),     T(test_last_in_first_out),
-		T(test_references),  T(test_exhaustion), T(test_big),
-		T(test_two_workers), T(test_no_memory),  T(test_own_bugs_are_caught),
+		T(test_get_put),       T(test_poison),     T(test_last_in_first_out),
+		T(test_references),    T(test_exhaustion), T(test_big),
+		T(test_two_workers),   T(test_no_memory),  T(test_own_bugs_are_caught),
+		T(test_give_and_take),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

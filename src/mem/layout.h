@@ -13,9 +13,9 @@
 
 #include <stdint.h>
 
-#define MEM_BUF_OFFSET	256u  /* of a buffer from its UMEM chunk */
-#define MEM_BUF_FIRST	2u    /* buffers 0 and 1 are reserved */
-#define MEM_PAGE	4096u
+#define MEM_BUF_OFFSET 256u /* of a buffer from its UMEM chunk */
+#define MEM_BUF_FIRST  2u   /* buffers 0 and 1 are reserved */
+#define MEM_PAGE       4096u
 
 /* Limits and defaults of the netmap module: if_num, ring_num, buf_num and so on. */
 struct mem_params {
@@ -27,9 +27,9 @@ struct mem_params {
 struct mem_layout {
 	struct mem_params params; /* as used, after rounding */
 	uint64_t if_ofs, ring_ofs;
-	uint64_t buf_ofs;	  /* UMEM base, page-aligned */
-	uint64_t size;		  /* of the region, as programs are told (nr_memsize) */
-	uint64_t file_size;	  /* of the memory object: one page more */
+	uint64_t buf_ofs;   /* UMEM base, page-aligned */
+	uint64_t size;      /* of the region, as programs are told (nr_memsize) */
+	uint64_t file_size; /* of the memory object: one page more */
 };
 
 struct mem_params mem_params_default(void);
@@ -43,4 +43,13 @@ int mem_layout_init(struct mem_layout *l, const struct mem_params *p, const char
 static inline uint64_t mem_buf(const struct mem_layout *l, uint32_t k)
 {
 	return l->buf_ofs + (uint64_t)k * l->params.buf_size + MEM_BUF_OFFSET;
+}
+
+/*
+ * How many buffers can be handed out: all but the two reserved ones and the last, whose final
+ * MEM_BUF_OFFSET bytes lie outside what programs map.
+ */
+static inline uint32_t mem_buf_usable(const struct mem_layout *l)
+{
+	return l->params.buf_num - MEM_BUF_FIRST - 1;
 }
