@@ -25,6 +25,8 @@ from pathlib import Path
 BUILD = Path(os.environ.get("VIADUCT_BUILD", Path(__file__).resolve().parents[2] / "build"))
 VIADUCT = BUILD / "viaduct"
 VIADUCTD = BUILD / "viaductd"
+# Options of every daemon: LeakSanitizer has to trace its own process, which seccomp refuses.
+VIADUCTD_ARGS = os.environ.get("VIADUCTD_ARGS", "").split()
 # A sanitized or emulated daemon is slower; deadlines are for hangs, not for speed.
 DEADLINE = float(os.environ.get("VIADUCT_TEST_DEADLINE", "10"))
 
@@ -240,7 +242,7 @@ class Daemon:
         self.run_dir.mkdir(parents=True, exist_ok=True)
         with open(self.log, "a") as log:
             self.proc = subprocess.Popen(
-                self.ns.argv(VIADUCTD, "--run-dir", self.run_dir, *self.args, *args),
+                self.ns.argv(VIADUCTD, "--run-dir", self.run_dir, *VIADUCTD_ARGS, *self.args, *args),
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         wait_for(self.answers, "the daemon answers")
         return self

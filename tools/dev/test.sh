@@ -80,9 +80,11 @@ san_env()
     export ASAN_OPTIONS=abort_on_error=0:exitcode=86:detect_stack_use_after_return=1:strict_string_checks=1
     export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
     export LSAN_OPTIONS=exitcode=87
+    export VIADUCTD_ARGS=--no-seccomp # LeakSanitizer traces its own process
     export VIADUCT_TEST_DEADLINE=${VIADUCT_TEST_DEADLINE:-30}
 }
 
+# suites_san [PYTEST ARGS...]
 suites_san()
 {
     local s
@@ -95,6 +97,7 @@ suites_san()
     for s in unit model sim fuzz; do
         (san_env && VIADUCT_TEST_SLOWNESS=4 && suite_meson "san:$s" build-san "$s")
     done
+    (san_env && suite_netns san:netns build-san "$@")
 }
 
 # Prints the table and, as the last line, the sum. Fails when a test failed.
@@ -132,8 +135,8 @@ run_tests()
         for s in "${meson_suites[@]}"; do
             suite_meson "$s" build "$s"
         done
-        suites_san
         suite_netns netns build "$@"
+        suites_san "$@"
         ;;
     unit|style|model|sim|fuzz)
         build_or_sum
@@ -144,8 +147,7 @@ run_tests()
         suite_netns netns build "$@"
         ;;
     san)
-        build_or_sum
-        suites_san
+        suites_san "$@"
         ;;
     vm)
         build_or_sum
@@ -163,8 +165,6 @@ run_tests()
 run_san()
 {
     start_results
-    suites_san
-    san_env
-    suite_netns san:netns build-san "$@"
+    suites_san "$@"
     summary
 }
