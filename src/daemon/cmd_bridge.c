@@ -51,6 +51,7 @@ static int bridge_set_cmd(struct cmd_call *c)
 struct stats_job {
 	struct vbridge *vb;
 	struct fdb_stats st;
+	uint64_t n_events[BRIDGE_EVENT_N];
 };
 
 static void read_stats(void *arg)
@@ -58,6 +59,7 @@ static void read_stats(void *arg)
 	struct stats_job *job = arg;
 
 	fdb_stats(bridge_fdb(job->vb->br), &job->st);
+	memcpy(job->n_events, job->vb->n_events, sizeof(job->n_events));
 }
 
 static json_t *info_data(struct vbridge *vb)
@@ -68,7 +70,7 @@ static json_t *info_data(struct vbridge *vb)
 
 	worker_call(vb->w, read_stats, &job);
 	snprintf(id, sizeof(id), "8000.%012llx", (unsigned long long)bridge_mac(vb->br));
-	return json_pack("{s:i, s:i, s:I, s:I, s:i, s:b, s:b, s:b, s:i, s:i, s:s}",
+	return json_pack("{s:i, s:i, s:I, s:I, s:i, s:b, s:b, s:b, s:i, s:i, s:s, s:I, s:I, s:I}",
 			 "ageing_time", (int)s->ageing_time_s,
 			 "fdb_max_learned", (int)s->fdb_max_learned,
 			 "fdb_n_learned", (json_int_t)job.st.n_learned,
@@ -76,7 +78,10 @@ static json_t *info_data(struct vbridge *vb)
 			 "group_fwd_mask", s->group_fwd_mask,
 			 "no_linklocal_learn", s->no_linklocal_learn,
 			 "monitor", s->monitor, "promisc", s->promisc,
-			 "stp_state", 0, "priority", 32768, "bridge_id", id);
+			 "stp_state", 0, "priority", 32768, "bridge_id", id,
+			 "n_moved", (json_int_t)job.n_events[BRIDGE_FDB_MOVED],
+			 "n_full", (json_int_t)job.n_events[BRIDGE_FDB_FULL],
+			 "n_own_source", (json_int_t)job.n_events[BRIDGE_OWN_SOURCE]);
 }
 
 static json_t *port_names(struct vbridge *vb)

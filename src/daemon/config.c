@@ -438,3 +438,23 @@ const json_t *config_port(const json_t *bridge, const char *ifname)
 	}
 	return found;
 }
+
+json_t *config_difference(const json_t *now, const json_t *before, const json_t *want,
+			  const json_t *defaults)
+{
+	json_t *diff = json_object(), *v;
+	const char *key;
+
+	json_object_foreach((json_t *)before, key, v)
+		if (!json_object_get(want, key) && json_object_get(defaults, key) &&
+		    !json_equal(json_object_get(now, key), json_object_get(defaults, key)))
+			json_object_set(diff, key, json_object_get(defaults, key));
+	json_object_foreach((json_t *)want, key, v)
+		if (json_object_get(now, key) && !json_equal(json_object_get(now, key), v))
+			json_object_set(diff, key, v);
+	if (json_object_size(diff) == 0) {
+		json_decref(diff);
+		return NULL;
+	}
+	return diff;
+}

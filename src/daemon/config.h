@@ -39,3 +39,11 @@ int config_error_at(const struct config *c, const json_t *item, struct ctl_error
 const json_t *config_bridge(const struct config *c, const char *name);
 /* The port of a bridge that a device of that name belongs to: by name, else by pattern, or NULL. */
 const json_t *config_port(const json_t *bridge, const char *ifname);
+
+/*
+ * What has to be set so that an object that is like `now` becomes what a configuration wants: the
+ * members of `want` that differ, plus those that the former text (`before`, may be NULL) had and
+ * `want` has not, at their defaults. New reference; NULL when there is nothing to do.
+ */
+json_t *config_difference(const json_t *now, const json_t *before, const json_t *want,
+			  const json_t *defaults);

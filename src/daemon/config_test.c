@@ -185,6 +185,41 @@ static void a_file_that_is_not_there(void **state)
 	assert_string_equal(err.text, "/nonexistent/v.yaml: No such file or directory");
 }
 
+static json_t *difference(const char *now, const char *before, const char *want)
+{
+	json_t *n = json_loads(now, 0, NULL), *w = json_loads(want, 0, NULL);
+	json_t *b = before ? json_loads(before, 0, NULL) : NULL;
+	json_t *defaults = json_loads("{\"a\":1,\"b\":2,\"c\":3}", 0, NULL);
+	json_t *diff = config_difference(n, b, w, defaults);
+
+	json_decref(n);
+	json_decref(b);
+	json_decref(w);
+	json_decref(defaults);
+	return diff;
+}
+
+static void difference_is(const char *now, const char *before, const char *want, const char *expect)
+{
+	json_t *d = difference(now, before, want), *e = json_loads(expect, 0, NULL);
+
+	assert_true(json_equal(d, e));
+	json_decref(d);
+	json_decref(e);
+}
+
+static void difference_of_settings(void **state)
+{
+	assert_null(difference("{\"a\":1,\"b\":2}", NULL, "{}"));
+	assert_null(difference("{\"a\":9,\"b\":2}", NULL, "{\"b\":2}")); /* by hand: stays */
+	assert_null(difference("{\"a\":9}", "{\"a\":9}", "{\"a\":9}"));
+	difference_is("{\"a\":1,\"b\":2}", NULL, "{\"a\":5}", "{\"a\":5}");
+	difference_is("{\"a\":7}", "{\"a\":5}", "{\"a\":5}", "{\"a\":5}");
+	difference_is("{\"a\":5,\"b\":6}", "{\"a\":5}", "{\"b\":7}", "{\"a\":1,\"b\":7}");
+	assert_null(difference("{\"a\":1}", "{\"a\":5}", "{}")); /* at its default already */
+	assert_null(difference("{\"a\":1}", NULL, "{\"fdb_size\":5}")); /* only for new ones */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +231,7 @@ int main(void)
 		cmocka_unit_test(what_does_not_fit_together),
 		cmocka_unit_test(not_yaml),
 		cmocka_unit_test(a_file_that_is_not_there),
+		cmocka_unit_test(difference_of_settings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -209,6 +209,7 @@ static int start_memory(struct daemon *d, const struct config *c)
 		log_err("buffer pool: no memory");
 		return -1;
 	}
+	bufcache_init(&d->bufs, d->pool);
 	r = port_env_new(d->run_dir, &d->env, &why);
 	if (r) {
 		log_err("ports: %s", why ? why : err_text(r));
@@ -416,6 +417,8 @@ static void stop_parts(struct daemon *d)
 	for (uint32_t i = 0; i < d->n_workers; i++)
 		worker_stop(d->workers[i]);
 	d->env = port_env_free(d->env);
+	if (d->pool)
+		bufcache_deinit(&d->bufs);
 	d->pool = bufpool_free(d->pool);
 	if (d->have_region)
 		region_deinit(&d->region);

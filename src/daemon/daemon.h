@@ -55,6 +55,7 @@ struct daemon {
 	struct region region;
 	bool have_region;
 	struct bufpool *pool;
+	struct bufcache bufs; /* the main thread's stock: for opening and closing ports */
 	struct port_env *env;
 	struct worker *workers[DAEMON_WORKERS_MAX];
 	uint32_t n_workers;

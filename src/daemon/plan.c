@@ -71,30 +71,6 @@ static void roll_back(struct plan *p)
 	}
 }
 
-/*
- * Members of `want` that differ from `now`, plus those that `before` had and `want` has not, at
- * their defaults. NULL when there are none.
- */
-static json_t *difference(const json_t *now, const json_t *before, const json_t *want,
-			  const json_t *defaults)
-{
-	json_t *diff = json_object(), *v;
-	const char *key;
-
-	json_object_foreach((json_t *)before, key, v)
-		if (!json_object_get(want, key) && json_object_get(defaults, key) &&
-		    !json_equal(json_object_get(now, key), json_object_get(defaults, key)))
-			json_object_set(diff, key, json_object_get(defaults, key));
-	json_object_foreach((json_t *)want, key, v)
-		if (json_object_get(now, key) && !json_equal(json_object_get(now, key), v))
-			json_object_set(diff, key, v);
-	if (json_object_size(diff) == 0) {
-		json_decref(diff);
-		return NULL;
-	}
-	return diff;
-}
-
 /* The members of `of` that `keys` has. */
 static json_t *restrict_to(const json_t *of, const json_t *keys)
 {
@@ -135,7 +111,7 @@ static int change_bridge(struct plan *p, const json_t *b, struct vbridge *vb)
 	const json_t *before = config_bridge(p->old, vb->name);
 	const json_t *want = json_object_get(b, "values");
 	json_t *now = bridges_get(vb), *defaults = bridge_defaults();
-	json_t *diff = difference(now, json_object_get(before, "values"), want, defaults);
+	json_t *diff = config_difference(now, json_object_get(before, "values"), want, defaults);
 	const json_t *size = json_object_get(want, "fdb_size");
 	json_t *args, *undo, *v;
 	const char *key;
@@ -267,7 +243,7 @@ static int drop_ports(struct plan *p)
 static int set_port(struct plan *p, const json_t *port, const json_t *before, struct vport *vp)
 {
 	json_t *now = ports_get(vp), *defaults = port_defaults(), *args, *undo;
-	json_t *diff = difference(now, json_object_get(before, "values"),
+	json_t *diff = config_difference(now, json_object_get(before, "values"),
 				  json_object_get(port, "values"), defaults);
 	int r = 0;
 

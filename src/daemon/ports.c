@@ -216,7 +216,7 @@ static int open_driver(struct vport *vp, struct ctl_error *err)
 	struct port_config cfg = {
 		.name = vp->name,
 		.arg = vp->arg,
-		.bufs = worker_bufs(vp->vb->w),
+		.bufs = &d->bufs,
 		.pool = d->pool,
 		.env = d->env,
 		.mac = vp->host ? bridge_mac(vp->vb->br) : 0,
@@ -242,7 +242,18 @@ static int open_driver(struct vport *vp, struct ctl_error *err)
 		vp->port = NULL;
 		return open_error(vp, drv, r, why, err);
 	}
+	/* From now on it is the worker's. */
+	vp->port->bufs = worker_bufs(vp->vb->w);
 	return 0;
+}
+
+/* Buffers that the port still has go home by the main thread's stock. */
+static void close_driver(struct daemon *d, struct port *port)
+{
+	port->bufs = &d->bufs;
+	port->driver->close(port);
+	bufcache_deinit(&d->bufs);
+	bufcache_init(&d->bufs, d->pool);
 }
 
 static bool link_is_up(const struct vport *vp, const struct netlink_link *l)
@@ -306,7 +317,7 @@ static struct vport *vport_new(struct vbridge *vb, const struct port_request *re
 static void vport_free(struct vport *vp)
 {
 	if (vp->port)
-		vp->port->driver->close(vp->port);
+		close_driver(vp->vb->d, vp->port);
 	list_del(&vp->node);
 	free(vp->arg);
 	free(vp);
@@ -510,7 +521,7 @@ static void vanish(struct vport *vp)
 	worker_call(vp->vb->w, unplug, vp);
 	vp->port = NULL;
 	vp->ifindex = 0;
-	port->driver->close(port);
+	close_driver(vp->vb->d, port);
 	log_warn("port %s: its device has vanished, %s goes on without it", vp->name,
 		 vp->vb->name);
 	events_link(vp->vb->d, "vanished", vp->vb, vp->name);
@@ -535,7 +546,7 @@ static void come_back(struct vport *vp, const struct netlink_link *l)
 	worker_call(vp->vb->w, plug, &job);
 	if (job.r) {
 		log_err("port %s: %s", vp->name, err_text(job.r));
-		vp->port->driver->close(vp->port);
+		close_driver(vp->vb->d, vp->port);
 		vp->port = NULL;
 		vp->ifindex = 0;
 		return;

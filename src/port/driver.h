@@ -32,7 +32,7 @@ struct port;
 struct port_config {
 	const char *name;	 /* device name; for pcap: the port's name */
 	const char *arg;	 /* driver's own: file of pcap; NULL otherwise */
-	struct bufcache *bufs;	 /* of the worker that will run the port */
+	struct bufcache *bufs;	 /* of the calling thread; port->bufs is the worker's while it runs */
 	struct bufpool *pool;	 /* for UMEM registration */
 	struct port_env *env;	 /* what ports of a daemon share: outbox, BPF objects; see below */
 	uint64_t mac;		 /* tap: address to give to a created device, 0 = keep */
