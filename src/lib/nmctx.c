@@ -62,6 +62,9 @@ void nmctx_ferror(struct nmctx *ctx, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	for (char *c = text; *c; c++) /* names are somebody else's text, and stderr a terminal */
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
 	errno = saved; /* the callback may want it */
 	ctx->error(ctx, text);
 	errno = saved;
