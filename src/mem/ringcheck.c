@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "mem/ringcheck.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/err.h"
+
+int ringcheck_init(struct ringcheck *rc, const struct ringcheck_params *p)
+{
+	*rc = (struct ringcheck){
+		.ring = p->ring,
+		.shadow = p->shadow,
+		.n = p->n_slots,
+		.buf_size = p->buf_size,
+		.offset_mask = p->offset_mask,
+		.owner = p->owner,
+		.tx = p->tx,
+		.tail = p->tx ? p->n_slots - 1 : 0,
+	};
+	if (!p->tx) {
+		rc->lent = calloc(p->n_slots, sizeof(*rc->lent));
+		if (!rc->lent)
+			return error_origin(-ENOMEM);
+	}
+	shadow_reset(p->shadow, p->tx, p->n_slots);
+	return 0;
+}
+
+void ringcheck_deinit(struct ringcheck *rc)
+{
+	free(rc->lent);
+	*rc = (struct ringcheck){0};
+}
+
+static _cold_ void note_error(struct ringcheck *rc)
+{
+	rc->n_errors++;
+}
+
+bool ringcheck_poll(struct ringcheck *rc)
+{
+	const uint32_t head = shadow_take_head(rc->shadow);
+	const bool is_first = unlikely(!rc->synced) && shadow_synced(rc->shadow);
+
+	rc->synced |= is_first;
+	if (head == rc->head_seen)
+		return is_first;
+	rc->head_seen = head;
+	/* Only what was the program's part of the ring can have been given back. */
+	if (unlikely(!ring_between(rc->head, head, rc->tail, rc->n))) {
+		note_error(rc);
+		return is_first;
+	}
+	rc->head = head;
+	return true;
+}
+
+static inline struct netmap_slot *slot_at(struct ringcheck *rc, uint32_t i)
+{
+	return &rc->ring->slot[i];
+}
+
+/* The one reading of n TX slots from pos on. Nothing is checked yet. */
+static void read_slots(struct ringcheck *rc, struct bufcache *b, struct ring_slot *ret, uint32_t n)
+{
+	for (uint32_t i = 0, at = rc->pos; i < n; i++, at = ring_next(at, rc->n)) {
+		const struct netmap_slot *s = slot_at(rc, at);
+		const struct ring_head h = ring_read_slot(s);
+		uint64_t ofs = 0;
+
+		if (unlikely(rc->offset_mask))
+			ofs = __atomic_load_n(&s->ptr, __ATOMIC_RELAXED) & rc->offset_mask;
+		ret[i] = (struct ring_slot){
+			.buf = h.buf_idx,
+			.len = h.len,
+			.flags = h.flags & (NS_MOREFRAG | NS_NO_LEARN),
+			.offset = ofs > UINT32_MAX ? UINT32_MAX : (uint32_t)ofs,
+		};
+		if (likely(h.buf_idx < b->n_bufs))
+			prefetch(&b->meta[h.buf_idx]);
+	}
+}
+
+/* Slots of the frame that starts at s, of n: 0 when its last slot is not among them. */
+static inline uint32_t frame_slots(const struct ring_slot *s, uint32_t n)
+{
+	uint32_t k = 0;
+
+	while (k < n && s[k].flags & NS_MOREFRAG)
+		k++;
+	return k < n ? k + 1 : 0;
+}
+
+static inline bool slot_fits(const struct ringcheck *rc, const struct ring_slot *s)
+{
+	return (uint64_t)s->offset + s->len <= rc->buf_size;
+}
+
+/* Takes the buffers of a frame's k slots: all or none. */
+static inline bool take_frame(struct ringcheck *rc, struct bufcache *b, const struct ring_slot *s,
+			      uint32_t k)
+{
+	uint32_t done = 0;
+
+	if (unlikely(k > NETMAP_MAX_FRAGS))
+		return false;
+	while (done < k && slot_fits(rc, &s[done]) && buf_take(b, s[done].buf, rc->owner))
+		done++;
+	if (likely(done == k))
+		return true;
+	while (done--)
+		buf_give(b, s[done].buf, rc->owner);
+	return false;
+}
+
+/* Puts free buffers into the k slots from pos on. */
+static inline void swap_in(struct ringcheck *rc, struct bufcache *b, const struct ring_slot *s,
+			   const uint32_t *fresh, uint32_t k)
+{
+	for (uint32_t i = 0; i < k; i++) {
+		const struct ring_head h = {
+			.buf_idx = fresh[i], .len = s[i].len, .flags = NS_BUF_CHANGED};
+
+		buf_give(b, fresh[i], rc->owner);
+		ring_write_slot(slot_at(rc, rc->pos), h);
+		rc->pos = ring_next(rc->pos, rc->n);
+	}
+}
+
+/* Passes over k slots that nothing was taken from. */
+static _cold_ void pass_over(struct ringcheck *rc, uint32_t k)
+{
+	rc->pos = ring_add(rc->pos, k, rc->n);
+	rc->n_bad += k;
+}
+
+/* Slots to pass over at the start of n: what belongs to a frame that was refused before. */
+static uint32_t skip_rest(struct ringcheck *rc, const struct ring_slot *s, uint32_t n)
+{
+	uint32_t k;
+
+	if (likely(!rc->skipping))
+		return 0;
+	k = frame_slots(s, n);
+	if (k)
+		rc->skipping = false;
+	else
+		k = n;
+	pass_over(rc, k);
+	return k;
+}
+
+/*
+ * A frame whose end is not among the n slots in hand. more: there are further slots in the ring.
+ * True: it is too long, or fills the ring, and is refused; false: wait for its end.
+ */
+static bool endless(struct ringcheck *rc, uint32_t n, bool more)
+{
+	if (n < NETMAP_MAX_FRAGS && (more || n < rc->n - 1))
+		return false;
+	note_error(rc);
+	rc->skipping = true;
+	pass_over(rc, n);
+	return true;
+}
+
+uint32_t ringcheck_tx_take(struct ringcheck *rc, struct bufcache *b, struct ring_slot *ret,
+			   uint32_t max)
+{
+	uint32_t fresh[RINGCHECK_BATCH];
+	uint32_t n, n_all, n_fresh, used = 0, done = 0, at;
+
+	assert(rc->tx && max >= NETMAP_MAX_FRAGS);
+	ringcheck_poll(rc);
+	n_all = ring_distance(rc->pos, rc->head, rc->n);
+	n = min_of(n_all, min_of(max, RINGCHECK_BATCH));
+	if (n == 0)
+		return 0;
+	n_fresh = buf_get(b, fresh, n);
+	n = n_fresh;
+	read_slots(rc, b, ret, n);
+	at = skip_rest(rc, ret, n);
+	while (at < n) {
+		const uint32_t k = frame_slots(ret + at, n - at);
+
+		if (unlikely(k == 0)) {
+			endless(rc, n - at, n < n_all);
+			break;
+		}
+		if (likely(take_frame(rc, b, ret + at, k))) {
+			swap_in(rc, b, ret + at, fresh + used, k);
+			if (unlikely(at != done))
+				memmove(ret + done, ret + at, k * sizeof(*ret));
+			used += k;
+			done += k;
+		} else {
+			note_error(rc);
+			pass_over(rc, k);
+		}
+		at += k;
+	}
+	if (unlikely(used < n_fresh))
+		buf_put(b, fresh + used, n_fresh - used);
+	rc->n_slots += done;
+	return done;
+}
+
+uint32_t ringcheck_rx_space(struct ringcheck *rc)
+{
+	assert(!rc->tx);
+	ringcheck_poll(rc);
+	return rc->n - 1 - ring_distance(rc->head, rc->pos, rc->n);
+}
+
+uint32_t ringcheck_rx_waiting(struct ringcheck *rc)
+{
+	return rc->n - 1 - ringcheck_rx_space(rc);
+}
+
+/* Takes the old buffers of k slots from pos on: all or none. */
+static inline bool take_old(struct ringcheck *rc, struct bufcache *b, uint32_t *ret, uint32_t k)
+{
+	uint32_t done = 0;
+
+	for (uint32_t at = rc->pos; done < k; at = ring_next(at, rc->n), done++) {
+		ret[done] = ring_read_slot(slot_at(rc, at)).buf_idx;
+		if (unlikely(!buf_take(b, ret[done], rc->owner)))
+			break;
+	}
+	if (likely(done == k))
+		return true;
+	while (done--)
+		buf_give(b, ret[done], rc->owner);
+	return false;
+}
+
+static inline void put_frame(struct ringcheck *rc, struct bufcache *b, const struct ring_slot *s,
+			     uint32_t k)
+{
+	for (uint32_t i = 0; i < k; i++) {
+		const struct ring_head h = {
+			.buf_idx = s[i].buf, .len = s[i].len, .flags = s[i].flags};
+
+		buf_give(b, s[i].buf, rc->owner);
+		ring_write_slot(slot_at(rc, rc->pos), h);
+		if (unlikely(rc->offset_mask))
+			__atomic_store_n(&slot_at(rc, rc->pos)->ptr, s[i].offset, __ATOMIC_RELAXED);
+		rc->lent[rc->pos] = s[i];
+		rc->pos = ring_next(rc->pos, rc->n);
+	}
+}
+
+uint32_t ringcheck_rx_put(struct ringcheck *rc, struct bufcache *b, const struct ring_slot *slots,
+			  uint32_t n)
+{
+	uint32_t old[NETMAP_MAX_FRAGS];
+	const uint32_t space = min_of(ringcheck_rx_space(rc), n);
+	uint32_t done = 0;
+
+	while (done < space) {
+		const uint32_t k = frame_slots(slots + done, space - done);
+
+		if (k == 0) /* the rest of it does not fit */
+			break;
+		assert(k <= NETMAP_MAX_FRAGS);
+		if (unlikely(!take_old(rc, b, old, k))) {
+			if (!rc->blocked)
+				note_error(rc);
+			rc->blocked = true;
+			break;
+		}
+		rc->blocked = false;
+		put_frame(rc, b, slots + done, k);
+		buf_put(b, old, k);
+		done += k;
+	}
+	rc->n_slots += done;
+	return done;
+}
+
+/*
+ * From where on frames can be taken back: tail is lowered first and `shown` read after it, so a
+ * sync that shows more either is seen here, or sees the lower tail.
+ */
+static uint32_t lower_tail(struct ringcheck *rc, enum ringcheck_which which)
+{
+	uint32_t from = rc->head, shown;
+
+	if (which == RINGCHECK_UNSEEN) {
+		shown = shadow_shown(rc->shadow);
+		from = ring_between(rc->head, shown, rc->tail, rc->n) ? shown : rc->tail;
+	}
+	ring_publish(&rc->shadow->daemon.tail, from);
+	if (which == RINGCHECK_UNRELEASED)
+		return from;
+	shown = shadow_shown(rc->shadow);
+	if (unlikely(shown != from)) {
+		/* A sync came between: what it showed stays, or all if it makes no sense. */
+		from = ring_between(from, shown, rc->tail, rc->n) ? shown : rc->tail;
+		ring_publish(&rc->shadow->daemon.tail, from);
+	}
+	return from;
+}
+
+/*
+ * Takes one lent buffer back and leaves a free one in its slot. A slot that shows another buffer
+ * was swapped by the program: the lent one may have been sent, freed and be the program's again by
+ * now, with something else in it.
+ */
+static bool withdraw_one(struct ringcheck *rc, struct bufcache *b, uint32_t at,
+			 struct ring_slot *ret)
+{
+	const struct ring_slot l = rc->lent[at];
+	uint32_t fresh;
+
+	if (ring_read_slot(slot_at(rc, at)).buf_idx != l.buf || !buf_take(b, l.buf, rc->owner))
+		return false;
+	if (buf_get(b, &fresh, 1) == 0) {
+		buf_give(b, l.buf, rc->owner);
+		return false;
+	}
+	buf_give(b, fresh, rc->owner);
+	ring_write_slot(slot_at(rc, at), (struct ring_head){.buf_idx = fresh});
+	*ret = l;
+	return true;
+}
+
+uint32_t ringcheck_rx_withdraw(struct ringcheck *rc, struct bufcache *b, enum ringcheck_which which,
+			       struct ring_slot *ret)
+{
+	uint32_t from, done = 0;
+
+	assert(!rc->tx);
+	ringcheck_poll(rc);
+	from = lower_tail(rc, which);
+	for (uint32_t at = from; at != rc->pos; at = ring_next(at, rc->n))
+		done += withdraw_one(rc, b, at, &ret[done]);
+	rc->pos = from;
+	rc->tail = from;
+	return done;
+}
+
+bool ringcheck_publish(struct ringcheck *rc, uint64_t ts_us)
+{
+	const uint32_t tail = rc->tx ? ring_prev(rc->pos, rc->n) : rc->pos;
+	const bool failed = rc->n_errors != rc->n_errors_published;
+
+	if (unlikely(failed)) {
+		rc->n_errors_published = rc->n_errors;
+		ring_publish(&rc->shadow->daemon.errors, rc->n_errors);
+	}
+	if (tail != rc->tail) {
+		rc->tail = tail;
+		return shadow_publish_tail(rc->shadow, tail, ts_us);
+	}
+	return unlikely(failed) && shadow_needs_doorbell(rc->shadow);
+}
+
+bool ringcheck_sleep(struct ringcheck *rc)
+{
+	return shadow_daemon_sleep(rc->shadow, rc->head_seen, rc->synced);
+}
