@@ -12,15 +12,28 @@
 /* A port's list holds a whole batch and what the bridge itself sends (BPDUs) in the same round. */
 #define EGRESS_MAX (BATCH_MAX + 16)
 
+/*
+ * RX rings of netmap programs have lists like ports, under numbers that no port has: first those of
+ * the NIC rings (what ports received), then those of the host rings (what the host sends).
+ */
+#define RINGS_MAX          64u
+#define EGRESS_RING(s, n)  ((uint16_t)(PORTS_MAX + (uint32_t)(s)*RINGS_MAX + (n)))
+#define EGRESS_N           (PORTS_MAX + 2 * RINGS_MAX)
+#define EGRESS_IS_RING(no) ((no) >= PORTS_MAX)
+/* Of such a number: enum intercept_side, and the ring. */
+#define EGRESS_SIDE_OF(no) (((no)-PORTS_MAX) / RINGS_MAX)
+#define EGRESS_RING_OF(no) (((no)-PORTS_MAX) % RINGS_MAX)
+
 struct batch {
-	uint32_t n;      /* frames in use */
-	uint64_t now_ns; /* monotonic time of reception, set by the worker */
+	uint32_t n;       /* frames in use */
+	uint32_t n_shown; /* of them with FRAME_SHOWN; set by pass 1 */
+	uint64_t now_ns;  /* monotonic time of reception, set by the worker */
 	struct frame frames[BATCH_MAX];
 };
 
 /*
- * Frames for one port, in order. The owner transmits after each bridge_forward(), so a list never
- * holds frames of two batches. Each entry owns one reference of the frame's buffer.
+ * Frames for one port or ring, in order. The owner transmits after each bridge_forward(), so a list
+ * never holds frames of two batches. Each entry owns one reference of the frame's buffer.
  */
 struct egress_list {
 	uint32_t n;
@@ -34,8 +47,8 @@ struct egress_list {
  */
 struct egress {
 	uint32_t n_used;
-	uint16_t used[PORTS_MAX];
-	struct egress_list lists[PORTS_MAX]; /* by port number; allocate once, not on the stack */
+	uint16_t used[EGRESS_N];
+	struct egress_list lists[EGRESS_N]; /* by port number; allocate once, not on the stack */
 };
 
 static inline void egress_add(struct egress *e, uint16_t port, struct frame *f)

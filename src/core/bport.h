@@ -61,6 +61,7 @@ struct bport {
 	bool link_up;            /* device up with carrier; a port without is skipped by floods */
 	uint16_t group_fwd_mask; /* bit X: let 01:80:C2:00:00:0X pass; never bit 1 */
 	uint32_t max_len; /* longest frame it sends, the first tag not counted: bport_max_len() */
+	uint32_t generation; /* no other port of this bridge has or had it, unlike the number */
 	struct bport_counters counters _cacheline_;
 	/* cold */
 	char name[BPORT_NAME_SIZE];

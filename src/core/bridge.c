@@ -172,6 +172,9 @@ struct bridge *bridge_new(const struct bridge_config *cfg, const struct bridge_o
 	br->mtu = MTU_DEFAULT;
 	br->set.ageing_time_s = FDB_AGEING_DEFAULT_S;
 	br->mac = cfg->mac;
+	br->nowhere.link_up = true;
+	br->nowhere.state = BPORT_FORWARDING;
+	intercept_init(&br->intercept, cfg->hash_key);
 	local_add(br, br->mac, 0);
 	return br;
 }
@@ -233,6 +236,16 @@ struct fdb *bridge_fdb(struct bridge *br)
 	return br->fdb;
 }
 
+struct intercept *bridge_intercept(struct bridge *br)
+{
+	return &br->intercept;
+}
+
+const struct bport *bridge_nowhere(const struct bridge *br)
+{
+	return &br->nowhere;
+}
+
 /* The number for a new port; 0 when all are taken. */
 static uint16_t free_no(const struct bridge *br, bool host)
 {
@@ -277,6 +290,7 @@ int bridge_port_add(struct bridge *br, const struct bport_config *cfg, struct bp
 	p->mac = cfg->mac;
 	p->mtu = cfg->mtu;
 	p->owner = cfg->owner;
+	p->generation = ++br->generation;
 	br->by_no[no] = p;
 	if (p->host)
 		br->host = p;

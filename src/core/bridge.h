@@ -14,6 +14,7 @@
 #include "core/batch.h"
 #include "core/bport.h"
 #include "core/fdb.h"
+#include "core/intercept.h"
 
 /* Positive outcomes. */
 enum bridge_error {
@@ -82,6 +83,13 @@ const struct bridge_settings *bridge_settings(const struct bridge *br);
 /* Applies all settings. group_fwd_mask bits 0 to 2 are cleared. */
 void bridge_set(struct bridge *br, const struct bridge_settings *s);
 struct fdb *bridge_fdb(struct bridge *br);
+/* Settings, ring state and counters of interception: core/intercept.h changes them. */
+struct intercept *bridge_intercept(struct bridge *br);
+/*
+ * No port: where the drops of frames count that a program made (core/inject.h) and of which nobody
+ * knows a port. Only its counters.drops mean something.
+ */
+const struct bport *bridge_nowhere(const struct bridge *br);
 
 /* What a port is when it joins. */
 struct bport_config {

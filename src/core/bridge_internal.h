@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the files of the bridge share: bridge.c (the object), input.c (pass 1), forward.c (pass 2).
- * Nobody else includes this.
+ * What the files of the bridge share: bridge.c (the object), input.c (pass 1), divert.c (its step
+ * to netmap programs), inject.c (back from there), forward.c (pass 2). Nobody else includes this.
  */
 #pragma once
 
+#include "base/mac.h"
 #include "core/bridge.h"
 
 struct bridge {
@@ -16,6 +17,8 @@ struct bridge {
 	struct bridge_settings set;
 	struct buf_ops bufs;
 	struct bridge_ops ops;
+	struct intercept intercept;
+	struct bport nowhere; /* ingress of frames without one; number 0, flags 0 */
 	struct bport *by_no[PORTS_MAX] _cacheline_; /* by port number; NULL: free */
 	struct bport *ports[PORTS_MAX]; /* the same, n_ports of them, ascending: for floods */
 	/* cold */
@@ -23,6 +26,7 @@ struct bridge {
 	uint64_t mac, own_mac; /* in force; of the configuration, while there are no ports */
 	uint64_t local_mac;    /* the bridge's own FDB entry; 0: a port of that address has it */
 	uint32_t mtu;
+	uint32_t generation; /* of the latest port */
 	uint64_t next_tick_ns;
 };
 
@@ -57,3 +61,62 @@ static inline struct bport *port_by_no(const struct bridge *br, uint16_t no)
 void bridge_emit(const struct bridge *br, const struct bridge_event *e);
 /* Lets the FDB know the time of a batch or tick. */
 void bridge_set_now(struct bridge *br, uint64_t now_ns);
+
+/* The port that a frame came in on, also when there is none. */
+static inline struct bport *ingress_of(struct bridge *br, const struct frame *f)
+{
+	struct bport *in = br->by_no[f->in_port];
+
+	return likely(in) ? in : &br->nowhere;
+}
+
+/* Whether a reserved address passes like any other group address. STP off: 00 does, as in Linux,
+ * so that somebody else's spanning tree still finds loops through us. */
+static inline bool reserved_passes(const struct bridge *br, const struct bport *in, uint64_t dst)
+{
+	unsigned x = dst & 0xf;
+
+	return x == 0 || ((br->set.group_fwd_mask | in->group_fwd_mask) >> x & 1);
+}
+
+/* Why frames may not come in through a port that does not forward. */
+static inline enum drop_reason state_refuses(const struct bport *in)
+{
+	if (in->state == BPORT_LEARNING)
+		return DROP_LEARNING_STATE;
+	return in->state == BPORT_DISABLED ? DROP_PORT_DISABLED : DROP_INGRESS_STATE;
+}
+
+/* Destination to verdict, FRAME_FLOOD before. */
+static inline void look_up(struct bridge *br, struct bport *in, struct frame *f, struct drop_set *d)
+{
+	enum fdb_kind kind;
+	int port;
+
+	if (unlikely(mac_is_group(f->dst)))
+		return;
+	port = fdb_lookup(br->fdb, f->dst, f->vid, f->dst_hash, &kind);
+	if (unlikely(port < 0))
+		return;
+	if (unlikely(kind == FDB_LOCAL)) {
+		if (in->host)
+			drop_set_add(d, in, f, DROP_SAME_PORT);
+		else
+			f->verdict = FRAME_HOST;
+		return;
+	}
+	if (unlikely(port == in->no && !(in->flags & BPORT_HAIRPIN_FLAG))) {
+		drop_set_add(d, in, f, DROP_SAME_PORT);
+		return;
+	}
+	f->out_port = (uint16_t)port;
+	f->verdict = FRAME_UNICAST;
+}
+
+/* Flags that only the engine sets; a descriptor may come with those of its last journey. */
+#define FRAME_ENGINE_FLAGS (FRAME_SHOWN | FRAME_NO_HOST)
+
+/* The step `intercept` of pass 1 (divert.c). */
+void bridge_divert(struct bridge *br, struct bport *in, struct batch *b, struct drop_set *d);
+/* Pass 2 for one frame that pass 1 decided (forward.c). */
+void bridge_forward_one(struct bridge *br, struct frame *f, struct egress *out);

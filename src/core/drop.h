@@ -15,12 +15,13 @@
 #define DROP_LIST(X)                                                                               \
 	X(RUNT, "runt", "shorter than an Ethernet header")                                         \
 	X(INVALID_SOURCE, "invalid-source", "the source address is zero or a group address")       \
-	X(PORT_DISABLED, "port-disabled", "the ingress port is disabled: no link, or by command")         \
+	X(PORT_DISABLED, "port-disabled", "the ingress port is disabled: no link, or by command")  \
 	X(INGRESS_STATE, "ingress-state", "the ingress port is blocking or listening")             \
 	X(LEARNING_STATE, "learning-state", "the ingress port is learning, not yet forwarding")    \
 	X(MONITOR, "monitor", "the bridge is in monitor mode and forwards nothing")                \
 	X(PAUSE, "pause", "pause frames never pass a bridge (IEEE 802.3 annex 31B)")               \
-	X(RESERVED, "reserved", "reserved group address that may not pass, and no host port to take it")    \
+	X(RESERVED, "reserved",                                                                    \
+	  "reserved group address that may not pass, and no host port to take it")                 \
 	X(SAME_PORT, "same-port", "the destination is behind the port the frame came from")        \
 	X(ISOLATED, "isolated", "both ingress and egress port are isolated")                       \
 	X(EGRESS_STATE, "egress-state", "the egress port is not forwarding")                       \
@@ -36,13 +37,22 @@
 	X(RX_RING_FULL, "rx-ring-full", "the kernel had no room to hand the frame over")           \
 	X(CSUM_RANGE, "csum-range", "its checksum field lies outside the frame")                   \
 	X(GSO_KIND, "gso-kind", "a GSO frame whose kind cannot be expressed or segmented")         \
-	X(GSO_MALFORMED, "gso-malformed", "a GSO frame whose headers contradict its GSO type")
+	X(GSO_MALFORMED, "gso-malformed", "a GSO frame whose headers contradict its GSO type")     \
+	X(NOT_INSPECTED, "not-inspected",                                                          \
+	  "no program can inspect it, and the bridge fails closed")                                \
+	X(RING_FULL, "ring-full", "the netmap program's ring is full")                             \
+	X(RING_OVERSIZE, "ring-oversize", "longer than a slot of the netmap program's ring")       \
+	X(STALE_RETURN, "stale-return",                                                            \
+	  "a program gave it back after the bridge had passed it on")                              \
+	X(COPY_RETURN, "copy-return", "a program gave back a copy; the frame itself went on")      \
+	X(ORIGIN_GONE, "origin-gone", "its port left the bridge while a program had it")           \
+	X(RESERVED_SENT, "reserved-sent", "a program may not send to reserved group addresses")
 
 enum drop_reason {
 #define X(id, name, text) DROP_##id,
 	DROP_LIST(X)
 #undef X
-	DROP_N
+		DROP_N
 };
 
 /* Counters of one port. One writer (its worker), read by the same thread. */

@@ -6,9 +6,9 @@
  * A frame that came in owns one reference of its buffer. Each list entry needs one: the first takes
  * over the frame's own, further ones are taken together when all takers are known.
  */
-#include "core/bridge_internal.h"
-
 #include "base/mac.h"
+#include "core/bridge_internal.h"
+#include "core/eligible.h"
 
 struct pass {
 	struct bridge *br;
@@ -21,7 +21,7 @@ struct pass {
  * GSO. hdr_len is no help there: kernels put the length of the first fragment in it. Headers that
  * contradict the GSO type are not judged here: the egress side drops those as GSO_MALFORMED.
  */
-static _cold_ uint32_t wire_len(const struct frame *f)
+_cold_ uint32_t bridge_wire_len(const struct frame *f)
 {
 	uint32_t hdr = f->csum_start;
 
@@ -39,25 +39,6 @@ static _cold_ uint32_t wire_len(const struct frame *f)
 		return f->len;
 	}
 	return hdr + f->gso_size;
-}
-
-static inline uint32_t tag_allowance(const struct frame *f)
-{
-	return f->n_tags > 0 ? FRAME_TAG_SIZE : 0;
-}
-
-/* True when f is too long for p. Not asked for the host's port: there is no limit upwards, as in
- * Linux. */
-static inline bool exceeds_mtu(const struct bport *p, const struct frame *f)
-{
-	uint32_t limit = p->max_len + tag_allowance(f);
-
-	return unlikely(f->len > limit) && wire_len(f) > limit;
-}
-
-static inline bool both_isolated(const struct bport *in, const struct bport *p)
-{
-	return in->flags & p->flags & BPORT_ISOLATED_FLAG;
 }
 
 static _cold_ void drop(struct pass *s, struct bport *at, struct frame *f, enum drop_reason r)
@@ -78,56 +59,32 @@ static void copy_to_host(struct pass *s, struct frame *f)
 
 static void to_host(struct pass *s, struct bport *in, struct frame *f)
 {
-	struct bport *host = s->br->host;
+	enum drop_reason r = host_refuses(s->br, f);
 
-	if (likely(host && host->link_up))
-		egress_add(s->out, host->no, f);
-	else if (!host && mac_is_reserved(f->dst))
-		drop(s, in, f, DROP_RESERVED);
+	if (likely(r == DROP_N))
+		egress_add(s->out, s->br->host->no, f);
 	else
-		drop(s, in, f, DROP_HOST_DOWN);
+		drop(s, in, f, r);
 }
 
 /* A known address. Its entry may point to a port that cannot send: static ones stay. */
 static inline void to_port(struct pass *s, struct bport *in, struct frame *f)
 {
 	struct bport *p = port_by_no(s->br, f->out_port);
+	enum drop_reason r;
 
-	if (unlikely(!p)) {
-		drop(s, in, f, DROP_NO_EGRESS);
-	} else if (unlikely(p->host)) {
+	if (unlikely(p && p->host)) {
 		to_host(s, in, f);
-	} else if (unlikely(!p->link_up)) {
-		drop(s, p, f, DROP_TX_DOWN);
-	} else if (unlikely(p->state != BPORT_FORWARDING)) {
-		drop(s, in, f, DROP_EGRESS_STATE);
-	} else if (unlikely(both_isolated(in, p))) {
-		drop(s, in, f, DROP_ISOLATED);
-	} else if (exceeds_mtu(p, f)) {
-		drop(s, p, f, DROP_EGRESS_MTU);
-	} else {
-		egress_add(s->out, p->no, f);
-		if (unlikely(s->br->set.promisc))
-			copy_to_host(s, f);
+		return;
 	}
-}
-
-/* The flag that a port needs to be flooded with f; 0: none, for what the host itself sends. */
-static uint8_t flood_flag(const struct frame *f)
-{
-	if (!mac_is_group(f->dst))
-		return BPORT_FLOOD_FLAG;
-	if (f->flags & FRAME_LOCAL)
-		return 0;
-	return f->dst == MAC_BROADCAST ? BPORT_BCAST_FLOOD_FLAG : BPORT_MCAST_FLOOD_FLAG;
-}
-
-/* Whether a flood reaches p at all; the frame's length is another question. A port without a link
- * is not forwarding. */
-static inline bool floods_to(const struct bport *p, const struct bport *in, uint8_t need)
-{
-	return p->state == BPORT_FORWARDING && (p->flags & need) == need &&
-	       (p != in || p->flags & BPORT_HAIRPIN_FLAG) && !both_isolated(in, p);
+	r = port_refuses(in, p, f);
+	if (unlikely(r != DROP_N)) {
+		drop(s, refused_at(in, p, r), f, r);
+		return;
+	}
+	egress_add(s->out, p->no, f);
+	if (unlikely(s->br->set.promisc))
+		copy_to_host(s, f);
 }
 
 /* Everywhere: all eligible ports, and up to the host what is for groups. */
@@ -135,14 +92,14 @@ static void flood(struct pass *s, struct bport *in, struct frame *f)
 {
 	const struct bridge *br = s->br;
 	const uint8_t need = flood_flag(f);
-	const bool up = mac_is_group(f->dst) || br->set.promisc;
+	const bool up = floods_to_host(br, in, f);
 	uint32_t n = 0, n_long = 0;
 
 	for (uint32_t i = 0; i < br->n_ports; i++) {
 		struct bport *p = br->ports[i];
 
 		if (p->host) {
-			if (!up || p == in || !p->link_up)
+			if (!up || !p->link_up)
 				continue;
 		} else if (!floods_to(p, in, need)) {
 			continue;
@@ -156,10 +113,45 @@ static void flood(struct pass *s, struct bport *in, struct frame *f)
 	}
 	if (n > 1)
 		br->bufs.ref(br->bufs.ctx, f->buf, n - 1);
-	else if (n == 0 && n_long == 0)
+	else if (n == 0 && n_long == 0 && !(f->flags & FRAME_NO_HOST))
 		drop(s, in, f, DROP_NO_EGRESS);
-	else if (n == 0) /* counted at the ports that it was too long for */
+	else if (n == 0) /* counted where it was too long, or the host's share is dealt with */
 		s->drops.bufs[s->drops.n++] = f->buf;
+}
+
+/* Frames that go on and are shown to a program as well. */
+static _cold_ void show(struct pass *s, struct batch *b)
+{
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct frame *f = &b->frames[i];
+
+		if (f->verdict == FRAME_DROP || !(f->flags & FRAME_SHOWN))
+			continue;
+		s->br->bufs.ref(s->br->bufs.ctx, f->buf, 1);
+		egress_add(s->out, (uint16_t)f->ring, f);
+	}
+}
+
+static inline void forward(struct pass *s, struct frame *f)
+{
+	struct bport *in = ingress_of(s->br, f);
+
+	switch (f->verdict) {
+	case FRAME_UNICAST:
+		to_port(s, in, f);
+		break;
+	case FRAME_FLOOD:
+		flood(s, in, f);
+		break;
+	case FRAME_HOST:
+		to_host(s, in, f);
+		break;
+	case FRAME_RING:
+		egress_add(s->out, (uint16_t)f->ring, f);
+		break;
+	default: /* dropped in pass 1 */
+		break;
+	}
 }
 
 void bridge_forward(struct bridge *br, struct batch *b, struct egress *out)
@@ -169,23 +161,20 @@ void bridge_forward(struct bridge *br, struct batch *b, struct egress *out)
 	s.br = br;
 	s.out = out;
 	s.drops.n = 0;
-	for (uint32_t i = 0; i < b->n; i++) {
-		struct frame *f = &b->frames[i];
-		struct bport *in = br->by_no[f->in_port];
+	if (unlikely(b->n_shown))
+		show(&s, b);
+	for (uint32_t i = 0; i < b->n; i++)
+		forward(&s, &b->frames[i]);
+	drop_set_put(&s.drops, br);
+}
 
-		switch (f->verdict) {
-		case FRAME_UNICAST:
-			to_port(&s, in, f);
-			break;
-		case FRAME_FLOOD:
-			flood(&s, in, f);
-			break;
-		case FRAME_HOST:
-			to_host(&s, in, f);
-			break;
-		default: /* dropped in pass 1 */
-			break;
-		}
-	}
+void bridge_forward_one(struct bridge *br, struct frame *f, struct egress *out)
+{
+	struct pass s;
+
+	s.br = br;
+	s.out = out;
+	s.drops.n = 0;
+	forward(&s, f);
 	drop_set_put(&s.drops, br);
 }

@@ -38,6 +38,8 @@ enum frame_flags {
 	FRAME_CSUM_VALID = 1 << 1,   /* the sender's kernel vouches for the checksum */
 	FRAME_GSO_ECN = 1 << 2,      /* CWR is set in the first segment only (RFC 3168, TSO rule) */
 	FRAME_LOCAL = 1 << 3,        /* sent by the host through the bridge's own interface */
+	FRAME_SHOWN = 1 << 4,        /* goes on, and to a program's ring as well */
+	FRAME_NO_HOST = 1 << 5,      /* the host's share is with a program, or was dropped */
 };
 
 struct frame {
@@ -60,10 +62,15 @@ struct frame {
 	uint16_t vid;       /* VLAN id for FDB look-ups; 0 while VLAN filtering is off */
 	uint16_t in_port;   /* number of the ingress port */
 	uint16_t out_port;  /* number of the egress port when the verdict is one port */
-	uint32_t
-		dst_hash; /* of {dst, vid} and {src, vid} for the FDB; between the engine's loops */
-	uint32_t src_hash;
-	uint32_t origin; /* record of a frame that a netmap program gave back; 0 = none */
+	union {
+		uint32_t dst_hash;  /* of {dst, vid} for the FDB; between the engine's loops */
+		uint32_t flow_hash; /* after interception: core/flowhash.h */
+	};
+	union {
+		uint32_t src_hash; /* of {src, vid}, likewise */
+		uint32_t ring;     /* after interception: number of its list, EGRESS_RING() */
+	};
+	uint32_t origin; /* enum origin_how of a frame that a program gave back; 0 = from a port */
 };
 _Static_assert(sizeof(struct frame) == 64, "one cache line");
 
@@ -72,6 +79,7 @@ enum frame_verdict {
 	FRAME_UNICAST, /* to out_port */
 	FRAME_FLOOD,   /* to all eligible ports; to the host as well if it is a group address */
 	FRAME_HOST,    /* to the host's port only */
+	FRAME_RING,    /* to a program's RX ring and nowhere else until it comes back */
 	FRAME_VERDICT_N
 };
 

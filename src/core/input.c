@@ -25,7 +25,8 @@ static void parse_batch(struct bridge *br, struct bport *in, struct batch *b, st
 		bytes += f->len;
 		f->in_port = in->no;
 		f->vid = 0;
-		f->flags |= flags;
+		f->flags = (f->flags & (uint8_t)~FRAME_ENGINE_FLAGS) | flags;
+		f->origin = 0;
 		f->verdict = FRAME_FLOOD;
 		if (unlikely(!frame_parse(f))) {
 			drop_set_add(d, in, f, DROP_RUNT);
@@ -88,15 +89,6 @@ static inline void learn(struct bridge *br, const struct bport *in, const struct
 		learned(br, in, f, r, old_port);
 }
 
-/* Whether a reserved address passes like any other group address. STP off: 00 does, as in Linux,
- * so that somebody else's spanning tree still finds loops through us. */
-static bool reserved_passes(const struct bridge *br, const struct bport *in, uint64_t dst)
-{
-	unsigned x = dst & 0xf;
-
-	return x == 0 || ((br->set.group_fwd_mask | in->group_fwd_mask) >> x & 1);
-}
-
 static inline bool state_learns(const struct bport *in)
 {
 	return in->state == BPORT_FORWARDING || in->state == BPORT_LEARNING;
@@ -133,40 +125,10 @@ static inline bool admit(struct bridge *br, struct bport *in, struct frame *f, s
 		return false;
 	if (likely(in->state == BPORT_FORWARDING))
 		return true;
-	if (in->state == BPORT_LEARNING) {
+	if (in->state == BPORT_LEARNING)
 		learn(br, in, f);
-		drop_set_add(d, in, f, DROP_LEARNING_STATE);
-	} else {
-		drop_set_add(d, in, f,
-			     in->state == BPORT_DISABLED ? DROP_PORT_DISABLED : DROP_INGRESS_STATE);
-	}
+	drop_set_add(d, in, f, state_refuses(in));
 	return false;
-}
-
-/* Destination to verdict. */
-static inline void look_up(struct bridge *br, struct bport *in, struct frame *f, struct drop_set *d)
-{
-	enum fdb_kind kind;
-	int port;
-
-	if (unlikely(mac_is_group(f->dst)))
-		return; /* FRAME_FLOOD, as parse_batch() left it */
-	port = fdb_lookup(br->fdb, f->dst, f->vid, f->dst_hash, &kind);
-	if (unlikely(port < 0))
-		return;
-	if (unlikely(kind == FDB_LOCAL)) {
-		if (in->host)
-			drop_set_add(d, in, f, DROP_SAME_PORT);
-		else
-			f->verdict = FRAME_HOST;
-		return;
-	}
-	if (unlikely(port == in->no && !(in->flags & BPORT_HAIRPIN_FLAG))) {
-		drop_set_add(d, in, f, DROP_SAME_PORT);
-		return;
-	}
-	f->out_port = (uint16_t)port;
-	f->verdict = FRAME_UNICAST;
 }
 
 static void decide_batch(struct bridge *br, struct bport *in, struct batch *b, struct drop_set *d)
@@ -214,6 +176,7 @@ void bridge_input(struct bridge *br, struct bport *in, struct batch *b)
 	struct drop_set d;
 
 	d.n = 0;
+	b->n_shown = 0;
 	bridge_set_now(br, b->now_ns);
 	parse_batch(br, in, b, &d);
 	if (unlikely(br->set.monitor))
@@ -222,5 +185,7 @@ void bridge_input(struct bridge *br, struct bport *in, struct batch *b)
 		decide_host_batch(br, in, b, &d);
 	else
 		decide_batch(br, in, b, &d);
+	if (unlikely(intercept_is_on(&br->intercept, in->host ? INTERCEPT_HOST : INTERCEPT_NIC)))
+		bridge_divert(br, in, b, &d);
 	drop_set_put(&d, br);
 }

@@ -65,7 +65,7 @@ static uint32_t get16(const uint8_t *p)
 	return (uint32_t)p[0] << 8 | p[1];
 }
 
-static uint32_t get32(const uint8_t *p)
+static inline uint32_t get32(const uint8_t *p)
 {
 	return get16(p) << 16 | get16(p + 2);
 }
@@ -101,7 +101,7 @@ static void ipv4(struct pkt *p, uint8_t proto, uint32_t n_options)
 	add(p, h, 20 + n_options);
 }
 
-static void ipv6(struct pkt *p, uint8_t next)
+static inline void ipv6(struct pkt *p, uint8_t next)
 {
 	uint8_t h[40] = {0x60, 0, 0, 0, 0, 0, 0, 64, 0xfd, 1};
 
@@ -114,14 +114,14 @@ static void ipv6(struct pkt *p, uint8_t next)
 }
 
 /* Destination options of 8 or 16 bytes. */
-static void ext(struct pkt *p, uint8_t next, uint8_t units)
+static inline void ext(struct pkt *p, uint8_t next, uint8_t units)
 {
 	uint8_t h[16] = {next, units};
 
 	add(p, h, 8 + units * 8u);
 }
 
-static void udp(struct pkt *p, uint16_t port, bool csum)
+static inline void udp(struct pkt *p, uint16_t port, bool csum)
 {
 	uint8_t h[8] = {0xc0, 0};
 
@@ -142,7 +142,7 @@ static void tcp(struct pkt *p, uint8_t flags, uint32_t n_options)
 	add(p, h, 20 + n_options);
 }
 
-static void gre(struct pkt *p, uint16_t flags, uint16_t type)
+static inline void gre(struct pkt *p, uint16_t flags, uint16_t type)
 {
 	uint8_t h[12] = {0};
 

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Pass 1 for frames from netmap programs. The program may have written anything, so they are parsed
+ * again; only their origin comes from records. What has changed meanwhile counts: state of the
+ * port, settings, FDB. What does not: the link of the port (it had received the frame), the FDB
+ * entry of the source, whether the source is valid at all.
+ */
+#include "core/inject.h"
+
+#include "core/bridge_internal.h"
+#include "core/eligible.h"
+
+static const struct origin unknown = {.how = ORIGIN_UNKNOWN};
+
+struct injection {
+	struct bridge *br;
+	struct intercept_side_state *state;
+	enum intercept_side side;
+	bool withdrawn;
+	struct drop_set drops;
+};
+
+/*
+ * The port that the frame comes from. NULL: it has left the bridge. Addresses are no proof, so a
+ * port that was only guessed by one does not matter when it has left.
+ */
+static inline struct bport *find_ingress(struct injection *j, const struct origin *o)
+{
+	struct bridge *br = j->br;
+	struct bport *p;
+
+	if (j->side == INTERCEPT_HOST)
+		return br->host ? br->host : &br->nowhere;
+	if (o->port == 0)
+		return &br->nowhere;
+	p = port_by_no(br, o->port);
+	if (likely(p && p->generation == o->generation))
+		return p->host ? &br->nowhere : p;
+	return o->how == ORIGIN_SOURCE ? &br->nowhere : NULL;
+}
+
+static inline void drop(struct injection *j, struct bport *at, struct frame *f, enum drop_reason r)
+{
+	drop_set_add(&j->drops, at, f, r);
+}
+
+/* Given back without being a drop: the frame itself went on long ago. */
+static _cold_ void give_back(struct injection *j, const struct origin *o, struct frame *f)
+{
+	j->state->counters.copies_lost += (o->flags & ORIGIN_COPY) != 0;
+	f->verdict = FRAME_DROP;
+	j->drops.bufs[j->drops.n++] = f->buf;
+}
+
+/* A frame that must not go on, whatever it says. True when it is dealt with. */
+static _cold_ bool settle_marked(struct injection *j, struct bport *in, struct frame *f,
+				 const struct origin *o)
+{
+	if (j->withdrawn)
+		give_back(j, o, f);
+	else
+		drop(j, in, f, o->flags & ORIGIN_STALE ? DROP_STALE_RETURN : DROP_COPY_RETURN);
+	return true;
+}
+
+/* Everything but the destination. True when the frame may go on. */
+static inline bool accept(struct injection *j, struct frame *f, const struct origin *o)
+{
+	struct bport *in = find_ingress(j, o);
+	struct bport *at = in ? in : &j->br->nowhere;
+
+	f->in_port = at->no;
+	f->vid = 0;
+	f->flags = (f->flags & (uint8_t) ~(FRAME_ENGINE_FLAGS | FRAME_LOCAL)) |
+		   (j->side == INTERCEPT_HOST ? FRAME_LOCAL : 0);
+	f->verdict = FRAME_FLOOD;
+	f->origin = o->how ? o->how : ORIGIN_UNKNOWN;
+	if (unlikely(o->flags & (ORIGIN_STALE | ORIGIN_COPY)) && settle_marked(j, at, f, o))
+		return false;
+	if (unlikely(!frame_parse(f))) {
+		drop(j, at, f, DROP_RUNT);
+		return false;
+	}
+	if (unlikely(!in)) {
+		drop(j, at, f, DROP_ORIGIN_GONE);
+		return false;
+	}
+	if (unlikely(j->br->set.monitor)) {
+		drop(j, at, f, DROP_MONITOR);
+		return false;
+	}
+	if (likely(!j->withdrawn))
+		return true;
+	if (j->br->intercept.set.fail == INTERCEPT_CLOSED) {
+		drop(j, at, f, DROP_NOT_INSPECTED);
+		return false;
+	}
+	j->state->counters.uninspected++;
+	return true;
+}
+
+/*
+ * Pause never passes; others if the frame was lent with that very address, or programs may send
+ * there at all. None of them gets to a spanning tree: only input.c hands BPDUs to it.
+ */
+static _cold_ bool reserved_refused(struct injection *j, struct bport *in, struct frame *f,
+				    const struct origin *o)
+{
+	unsigned x = f->dst & 0xf;
+
+	if (x == 1) {
+		drop(j, in, f, DROP_PAUSE);
+		return true;
+	}
+	if (j->br->intercept.set.reserved_tx || o->reserved == x + 1)
+		return false;
+	drop(j, in, f, DROP_RESERVED_SENT);
+	return true;
+}
+
+/* As decide_batch() in input.c, for a frame that is not to be learned. */
+static inline void decide(struct bridge *br, struct bport *in, struct frame *f, struct drop_set *d)
+{
+	if (unlikely(mac_is_reserved(f->dst)) && !(f->flags & FRAME_LOCAL) &&
+	    !reserved_passes(br, in, f->dst)) {
+		f->verdict = FRAME_HOST;
+		return;
+	}
+	if (unlikely(in->state != BPORT_FORWARDING && in->link_up)) {
+		drop_set_add(d, in, f, state_refuses(in));
+		return;
+	}
+	look_up(br, in, f, d);
+}
+
+static inline void inject(struct injection *j, struct frame *f, const struct origin *o)
+{
+	struct bport *in = ingress_of(j->br, f);
+
+	if (unlikely(mac_is_reserved(f->dst)) && reserved_refused(j, in, f, o))
+		return;
+	if (unlikely(o->flags & ORIGIN_HOST_ONLY) && mac_is_group(f->dst))
+		f->verdict = FRAME_HOST;
+	else
+		decide(j->br, in, f, &j->drops);
+}
+
+/* Two loops, as in input.c: buckets of the FDB come while other frames are parsed. */
+static void inject_batch(struct injection *j, struct batch *b, const struct origin *o)
+{
+	struct bridge *br = j->br;
+
+	j->state = &br->intercept.sides[j->side];
+	j->drops.n = 0;
+	b->n_shown = 0;
+	bridge_set_now(br, b->now_ns);
+	for (uint32_t i = 0; i < b->n; i++) {
+		struct frame *f = &b->frames[i];
+
+		if (!accept(j, f, o ? &o[i] : &unknown) || mac_is_group(f->dst))
+			continue;
+		f->dst_hash = fdb_hash(br->fdb, f->dst, f->vid);
+		fdb_prefetch(br->fdb, f->dst_hash);
+	}
+	for (uint32_t i = 0; i < b->n; i++) {
+		if (likely(b->frames[i].verdict != FRAME_DROP))
+			inject(j, &b->frames[i], o ? &o[i] : &unknown);
+	}
+	drop_set_put(&j->drops, br);
+}
+
+void bridge_inject(struct bridge *br, struct batch *b, const struct origin *o)
+{
+	struct injection j;
+
+	j.br = br;
+	j.side = INTERCEPT_NIC;
+	j.withdrawn = false;
+	inject_batch(&j, b, o);
+	j.state->counters.returned += b->n;
+}
+
+void bridge_inject_host(struct bridge *br, struct batch *b, const struct origin *o)
+{
+	struct injection j;
+
+	j.br = br;
+	j.side = INTERCEPT_HOST;
+	j.withdrawn = false;
+	inject_batch(&j, b, o);
+	j.state->counters.returned += b->n;
+}
+
+void bridge_withdraw(struct bridge *br, enum intercept_side side, struct batch *b,
+		     const struct origin *o)
+{
+	struct injection j;
+
+	j.br = br;
+	j.side = side;
+	j.withdrawn = true;
+	inject_batch(&j, b, o);
+}
+
+/* One frame that did not fit and may go on. */
+static void pass_on(struct bridge *br, struct frame *f, struct egress *out)
+{
+	struct bport *in = ingress_of(br, f);
+	struct drop_set d;
+
+	d.n = 0;
+	f->verdict = FRAME_FLOOD;
+	if (f->flags & FRAME_NO_HOST) {
+		f->verdict = FRAME_HOST;
+	} else {
+		f->dst_hash = fdb_hash(br->fdb, f->dst, f->vid);
+		decide(br, in, f, &d);
+	}
+	drop_set_put(&d, br);
+	bridge_forward_one(br, f, out);
+}
+
+void bridge_intercept_refused(struct bridge *br, struct frame *const *frames, uint32_t n,
+			      struct egress *out)
+{
+	const bool pass = br->intercept.set.overflow == INTERCEPT_OVERFLOW_PASS;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct frame *f = frames[i];
+		struct bport *in = ingress_of(br, f);
+		struct intercept_counters *c = &br->intercept.sides[in->host].counters;
+
+		if ((f->flags & FRAME_ENGINE_FLAGS) == FRAME_SHOWN) {
+			c->copies_lost++;
+		} else if (pass) {
+			c->overflow_pass++;
+			pass_on(br, f, out);
+			continue;
+		} else {
+			bport_drop(in, DROP_RING_FULL, 1);
+		}
+		br->bufs.put(br->bufs.ctx, &f->buf, 1);
+	}
+}
