@@ -79,22 +79,27 @@ static inline void ring_write(uint32_t *p, uint32_t v)
 
 /* A slot's first eight bytes, as they were at one moment. */
 struct ring_head {
-	_Alignas(uint64_t) uint32_t buf_idx;
+	uint32_t buf_idx;
 	uint16_t len;
 	uint16_t flags;
 };
-_Static_assert(sizeof(struct ring_head) == 8, "read as one word");
-_Static_assert(offsetof(struct netmap_slot, ptr) == 8, "the words of a slot");
+_Static_assert(offsetof(struct netmap_slot, len) == 4 && offsetof(struct netmap_slot, flags) == 6 &&
+		       offsetof(struct netmap_slot, ptr) == 8,
+	       "the words of a slot");
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "buf_idx is the low half of the word");
 
+/* Put together by shifts: through memory, three small stores before one large load cost 4 ns. */
 static inline struct ring_head ring_read_slot(const struct netmap_slot *s)
 {
-	struct ring_head h;
+	const uint64_t w = __atomic_load_n((const uint64_t *)s, __ATOMIC_RELAXED);
 
-	__atomic_load((const struct ring_head *)s, &h, __ATOMIC_RELAXED);
-	return h;
+	return (struct ring_head){
+		.buf_idx = (uint32_t)w, .len = (uint16_t)(w >> 32), .flags = (uint16_t)(w >> 48)};
 }
 
 static inline void ring_write_slot(struct netmap_slot *s, struct ring_head h)
 {
-	__atomic_store((struct ring_head *)s, &h, __ATOMIC_RELAXED);
+	const uint64_t w = h.buf_idx | (uint64_t)h.len << 32 | (uint64_t)h.flags << 48;
+
+	__atomic_store_n((uint64_t *)s, w, __ATOMIC_RELAXED);
 }
