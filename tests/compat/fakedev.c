@@ -12,12 +12,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define N_FDS	   64
-#define RINGS_OFS  65536u
-#define RING_SIZE  512u
-#define BUFS_OFS   131072u
-#define N_RINGS	   (FAKE_TX + 1 + FAKE_RX + 1)
-#define REGIONS	   3
+#define N_FDS     64
+#define RINGS_OFS 65536u
+#define RING_SIZE 512u
+#define BUFS_OFS  131072u
+#define N_RINGS   (FAKE_TX + 1 + FAKE_RX + 1)
+#define REGIONS   3
 
 struct fake fake;
 
@@ -61,7 +61,8 @@ static void make_region(int id)
 	memfd[id] = memfd_create("fake", MFD_CLOEXEC);
 	if (ftruncate(memfd[id], FAKE_MEMSIZE) < 0)
 		fake.wrong++;
-	view[id] = __real_mmap64(NULL, FAKE_MEMSIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memfd[id], 0);
+	view[id] =
+		__real_mmap64(NULL, FAKE_MEMSIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memfd[id], 0);
 	for (uint32_t i = 0; i < N_RINGS; i++) {
 		uint32_t ofs = RINGS_OFS + i * RING_SIZE;
 		struct netmap_ring *r = (void *)(view[id] + ofs);
@@ -84,7 +85,7 @@ static bool bound(uint32_t mode, uint32_t ring, uint32_t i, uint32_t n)
 	case NR_REG_NIC_SW:
 		return true;
 	case NR_REG_ONE_NIC:
-		return i == ring;
+		return i == (ring < n ? ring : 0);
 	case NR_REG_ONE_SW:
 		return i == n + ring;
 	default:
@@ -95,7 +96,7 @@ static bool bound(uint32_t mode, uint32_t ring, uint32_t i, uint32_t n)
 /* Makes a netmap_if and returns its offset. */
 static uint32_t make_if(int id, uint32_t mode, uint32_t ring, uint64_t flags)
 {
-	uint32_t ofs = 1024 * n_ifs[id]++;
+	uint32_t ofs = 1024 * (n_ifs[id]++ % (RINGS_OFS / 1024));
 	struct netmap_if *nifp = (void *)(view[id] + ofs);
 
 	memset(nifp, 0, 1024);
@@ -105,7 +106,8 @@ static uint32_t make_if(int id, uint32_t mode, uint32_t ring, uint64_t flags)
 	SET(nifp->ni_host_rx_rings, 1);
 	for (uint32_t i = 0; i < N_RINGS; i++) {
 		bool tx = i <= FAKE_TX;
-		bool b = tx ? bound(mode, ring, i, FAKE_TX) : bound(mode, ring, i - FAKE_TX - 1, FAKE_RX);
+		bool b = tx ? bound(mode, ring, i, FAKE_TX)
+			    : bound(mode, ring, i - FAKE_TX - 1, FAKE_RX);
 
 		if (flags & (tx ? NR_RX_RINGS_ONLY : NR_TX_RINGS_ONLY))
 			b = false;
@@ -137,7 +139,8 @@ static int do_options(struct nmreq_header *h)
 	int r = 0;
 
 	for (; o; o = (void *)(uintptr_t)o->nro_next) {
-		bool ok = o->nro_reqtype == NETMAP_REQ_OPT_OFFSETS || o->nro_reqtype == NETMAP_REQ_OPT_EXTMEM;
+		bool ok = o->nro_reqtype == NETMAP_REQ_OPT_OFFSETS ||
+			  o->nro_reqtype == NETMAP_REQ_OPT_EXTMEM;
 
 		o->nro_status = ok ? 0 : EOPNOTSUPP;
 		if (!ok)
@@ -273,8 +276,8 @@ void *__wrap_mmap64(void *a, size_t n, int prot, int flags, int fd, off_t ofs)
 
 	if (!ours(fd))
 		return __real_mmap64(a, n, prot, flags, fd, ofs);
-	if (a || n != FAKE_MEMSIZE || prot != (PROT_READ | PROT_WRITE) || flags != MAP_SHARED || ofs ||
-	    !fds[fd].registered)
+	if (a || n != FAKE_MEMSIZE || prot != (PROT_READ | PROT_WRITE) || flags != MAP_SHARED ||
+	    ofs || !fds[fd].registered)
 		fake.wrong++;
 	if (fake.fail_mmap) {
 		errno = fake.fail_mmap;

@@ -13,19 +13,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FAKE_TX	      2u /* rings of a port, besides one host ring in each direction */
-#define FAKE_RX	      3u
+#define FAKE_TX       2u /* rings of a port, besides one host ring in each direction */
+#define FAKE_RX       3u
 #define FAKE_SLOTS    8u
 #define FAKE_BUF_SIZE 2048u
 #define FAKE_MEMSIZE  (1u << 20)
 
 struct fake {
-	const char *const *devices; /* NULL-terminated, or NULL */
+	const char *const *devices;            /* NULL-terminated, or NULL */
 	int n_open, n_close, n_mmap, n_munmap; /* of the device and its regions */
-	int fail_open, fail_mmap;	       /* errno of the next call, 0 = none */
-	int close_errno;		       /* what a close() that succeeds leaves in errno */
-	int wrong;			       /* calls that break the contract */
-	struct nmreq_register reg;	       /* of the last REGISTER, as it came */
+	int fail_open, fail_mmap;              /* errno of the next call, 0 = none */
+	int close_errno;                       /* what a close() that succeeds leaves in errno */
+	int wrong;                             /* calls that break the contract */
+	struct nmreq_register reg;             /* of the last REGISTER, as it came */
 	char name[64];
 	struct nmreq legacy; /* of the last NIOCREGIF, as it came */
 };

@@ -21,8 +21,8 @@
 #define N15 "abcdefghijklmno"
 #define N63 "a23456789b23456789c23456789d23456789e23456789f23456789g23456789"
 
-static const char *const devices[] = {"eth0",	"br-lan", "br-lan-guest", "veth-a", "a-b", "a",
-				      "wlan-x", "wlan-x-y-z-",   NULL};
+static const char *const devices[] = {"eth0", "br-lan", "br-lan-guest", "veth-a", "a-b",
+				      "a",    "wlan-x", "wlan-x-y-z-",  NULL};
 
 static int n_messages;
 static void count_message(struct nmctx *ctx, const char *text)
@@ -227,7 +227,8 @@ static void check_success(const struct row *w, const char *spec)
 	want.nr_mem_id = w->mem_id;
 	want.nr_flags = w->flags;
 	n_messages = 0;
-	if (nmreq_header_decode(&at, &hdr, &quiet) != 0 || nmreq_register_decode(&at, &reg, &quiet) != 0)
+	if (nmreq_header_decode(&at, &hdr, &quiet) != 0 ||
+	    nmreq_register_decode(&at, &reg, &quiet) != 0)
 		fail_msg("refused: %s", w->spec);
 	assert_string_equal(hdr.nr_name, w->name);
 	assert_int_equal(hdr.nr_version, 14);
@@ -235,8 +236,8 @@ static void check_success(const struct row *w, const char *spec)
 	assert_ptr_equal((void *)(uintptr_t)hdr.nr_body, &reg);
 	assert_int_equal(hdr.nr_options, 0);
 	if (memcmp(&reg, &want, sizeof(reg)))
-		fail_msg("%s: mode %u ring %u mem %u flags %llx", w->spec, reg.nr_mode, reg.nr_ringid,
-			 reg.nr_mem_id, (unsigned long long)reg.nr_flags);
+		fail_msg("%s: mode %u ring %u mem %u flags %llx", w->spec, reg.nr_mode,
+			 reg.nr_ringid, reg.nr_mem_id, (unsigned long long)reg.nr_flags);
 	assert_string_equal(at, w->rest ? w->rest : "");
 	assert_int_equal(n_messages, 0);
 }
@@ -389,11 +390,16 @@ static int see(struct nmreq_parse_ctx *c)
 
 static void test_own_options(void **state)
 {
-	struct nmreq_opt_parser second = {
-		"bare", see, -1, 0, NMREQ_OPTF_ALLOWEMPTY, NULL, {{NULL, 0, 0}}};
-	struct nmreq_opt_parser p = {"my_opt", see, 0, 2, 0, &second,
-				     {{"a_key", 0, NMREQ_OPTK_DEFAULT},
-				      {"flag", 3, NMREQ_OPTK_ALLOWEMPTY}}};
+	struct nmreq_opt_parser second = {"bare", see,           -1, 0, NMREQ_OPTF_ALLOWEMPTY,
+					  NULL,   {{NULL, 0, 0}}};
+	struct nmreq_opt_parser p = {
+		"my_opt",
+		see,
+		0,
+		2,
+		0,
+		&second,
+		{{"a_key", 0, NMREQ_OPTK_DEFAULT}, {"flag", 3, NMREQ_OPTK_ALLOWEMPTY}}};
 
 	assert_int_equal(nmreq_options_decode("", &p, "t", &quiet), 0);
 	assert_int_equal(nmreq_options_decode("@my-opt:a-key=x,flag", &p, "t", &quiet), 0);
@@ -427,8 +433,8 @@ static const struct old_row old_rows[] = {
 	{"netmap:eth0{3", "eth0", NR_REG_PIPE_MASTER, 3},
 	{"netmap:eth0}4/x", "eth0", NR_REG_PIPE_SLAVE | NR_EXCLUSIVE, 4},
 	{"netmap:eth0/xztrRT", "eth0",
-	 NR_REG_ALL_NIC | NR_EXCLUSIVE | NR_ZCOPY_MON | NR_MONITOR_TX | NR_MONITOR_RX | NR_RX_RINGS_ONLY |
-		 NR_TX_RINGS_ONLY},
+	 NR_REG_ALL_NIC | NR_EXCLUSIVE | NR_ZCOPY_MON | NR_MONITOR_TX | NR_MONITOR_RX |
+		 NR_RX_RINGS_ONLY | NR_TX_RINGS_ONLY},
 	{"netmap:eth0@1", "eth0", NR_REG_ALL_NIC, 0, 1},
 	{"netmap:eth0-1@5/r", "eth0", NR_REG_ONE_NIC | NR_MONITOR_RX, 1, 5},
 	{"netmap:" N15, N15, NR_REG_ALL_NIC},
@@ -492,7 +498,7 @@ static void test_old_rows(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),	    cmocka_unit_test(test_option_rows),
+		cmocka_unit_test(test_rows),          cmocka_unit_test(test_option_rows),
 		cmocka_unit_test(test_offset_option), cmocka_unit_test(test_own_options),
 		cmocka_unit_test(test_old_rows),
 	};
