@@ -19,6 +19,7 @@
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define ATTACH_DOORBELL	   0x44
@@ -27,6 +28,12 @@
 #define ATTACH_BODY_MAX	   64u	  /* largest request body: struct nmreq_pools_info, nmreq_vale_attach */
 #define ATTACH_OPTIONS_MAX 4096u /* bytes of all options, NETMAP_REQ_MAXSIZE */
 #define ATTACH_RINGS_MAX   512u	  /* rings that one descriptor can bind */
+/*
+ * nr_reqtype of no ioctl: the answer to the REGISTER that this connection had, once more, with the
+ * descriptors and struct nmreq_register as body, for a process that got the connection from another
+ * (SCM_RIGHTS, exec). No request body. ENXIO: not registered.
+ */
+#define ATTACH_STATE	   0xffffu
 #define ATTACH_PACKET_MAX                                                                          \
 	(sizeof(struct attach_reply) + ATTACH_BODY_MAX + ATTACH_OPTIONS_MAX +                      \
 	 ATTACH_RINGS_MAX * sizeof(struct attach_ring))
@@ -72,3 +79,31 @@ struct attach_ring {
 	uint8_t host;	   /* 1: host ring */
 	uint32_t buf_size;
 };
+
+/* ---- the daemon's side: wire/attach.c ---- */
+
+#define ATTACH_OPTIONS_N (ATTACH_OPTIONS_MAX / sizeof(struct attach_option))
+
+struct attach_opt {
+	uint32_t reqtype, status, size;
+	const uint8_t *data; /* in the packet */
+};
+
+/* A request, checked. Its pointers are valid as long as the packet. */
+struct attach_msg {
+	struct attach_request h; /* name and program end with NUL */
+	_Alignas(8) uint8_t body[ATTACH_BODY_MAX]; /* zeros behind body_size */
+	uint32_t n_options;
+	struct attach_opt options[ATTACH_OPTIONS_N];
+};
+
+/* 0, or -EPROTO when the packet is no request: lengths, magic, names without an end. Any thread. */
+int attach_parse(const void *packet, size_t len, struct attach_msg *ret);
+
+/*
+ * Writes header, body, options with their statuses, and rings into buf, which has room for
+ * ATTACH_PACKET_MAX bytes. h->magic and sizes are filled in here, but for body_size and n_rings.
+ * Returns the length.
+ */
+size_t attach_build(uint8_t *buf, struct attach_reply *h, const void *body,
+		    const struct attach_msg *m, const struct attach_ring *rings);
