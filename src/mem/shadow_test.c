@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -232,6 +233,68 @@ static void test_two_processes(void **state)
 	pair_deinit(&p, &s);
 }
 
+/*
+ * Both sides do their half of the handshake in the same instant, again and again: the daemon falls
+ * asleep while the program publishes, and the other way round. If neither sees the other, a wake-up
+ * is lost.
+ */
+#define N_MEETINGS 50000u
+
+struct meeting {
+	_Alignas(128) struct shadow_ring r;
+	_Alignas(128) uint32_t at[2]; /* meeting that each has arrived at */
+	_Alignas(128) bool bell[2];   /* the program owes one, the daemon owes one */
+	bool asleep[2];               /* daemon, program */
+};
+
+static void meet(struct meeting *m, int who, uint32_t no)
+{
+	__atomic_store_n(&m->at[who], no, __ATOMIC_SEQ_CST);
+	for (uint32_t i = 1; __atomic_load_n(&m->at[!who], __ATOMIC_SEQ_CST) < no; i++)
+		if (i % 1000 == 0)
+			sched_yield();
+}
+
+static void *meet_program(void *arg)
+{
+	struct meeting *m = arg;
+
+	for (uint32_t no = 1; no <= N_MEETINGS; no++) {
+		meet(m, 0, 3 * no);
+		m->bell[0] = shadow_publish_head(&m->r, no);
+		meet(m, 0, 3 * no + 1);
+		m->asleep[1] = shadow_want_wakeup(&m->r);
+		meet(m, 0, 3 * no + 2);
+	}
+	return NULL;
+}
+
+static void test_no_wakeup_is_lost(void **state)
+{
+	struct meeting *m = aligned_alloc(128, sizeof(*m));
+	uint32_t n_lost = 0;
+	pthread_t t;
+
+	memset(m, 0, sizeof(*m));
+	assert_int_equal(pthread_create(&t, NULL, meet_program, m), 0);
+	for (uint32_t no = 1; no <= N_MEETINGS; no++) {
+		meet(m, 1, 3 * no);
+		m->asleep[0] = shadow_daemon_sleep(&m->r, no - 1, false);
+		meet(m, 1, 3 * no + 1);
+		n_lost += m->asleep[0] && !m->bell[0];
+		m->bell[1] = shadow_publish_tail(&m->r, no, 0);
+		meet(m, 1, 3 * no + 2);
+		n_lost += m->asleep[1] && !m->bell[1];
+		/* For the next time; the program waits meanwhile. */
+		shadow_daemon_awake(&m->r);
+		shadow_no_wakeup(&m->r);
+		shadow_show_tail(&m->r);
+	}
+	pthread_join(t, NULL);
+	assert_int_equal(n_lost, 0);
+	free(m);
+}
+
 static void test_lock(void **state)
 {
 	struct shadow_ring r;
@@ -295,10 +358,15 @@ static void test_dead_thread(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_objects),     cmocka_unit_test(test_doorbells),
-		cmocka_unit_test(test_lock),        cmocka_unit_test(test_state_and_errors_wake),
-		cmocka_unit_test(test_dead_owner),  cmocka_unit_test(test_dead_thread),
-		cmocka_unit_test(test_two_threads), cmocka_unit_test(test_two_processes),
+		cmocka_unit_test(test_objects),
+		cmocka_unit_test(test_doorbells),
+		cmocka_unit_test(test_lock),
+		cmocka_unit_test(test_state_and_errors_wake),
+		cmocka_unit_test(test_dead_owner),
+		cmocka_unit_test(test_dead_thread),
+		cmocka_unit_test(test_two_threads),
+		cmocka_unit_test(test_two_processes),
+		cmocka_unit_test(test_no_wakeup_is_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
