@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Any frames, 0 to 65,549 bytes, through both passes of a bridge whose ports change all the time.
+ * Any frames, 0 to 65,549 bytes, through both passes of a bridge whose ports change all the time,
+ * with a netmap program that takes frames and gives them back, edited, late, or ones it made up.
  * ASan watches the reads; the test kit aborts if a reference of a buffer is lost or given back
  * twice. The input is a list of operations; each takes what it needs from the front, zeros when
  * the input has ended.
@@ -8,12 +9,14 @@
 #include <stddef.h>
 
 #include "base/bytes.h"
+#include "core/inject.h"
 #include "core/testkit.h"
 
 #define N_PORTS   5u
 #define CAPACITY  32u /* so that limits are met */
 #define STATIONS  64u
 #define STEPS_MAX 2000u
+#define HELD_MAX  200u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,6 +24,9 @@ struct fuzz {
 	struct bytes in;
 	struct kit *k;
 	struct bport *ports[N_PORTS + 1]; /* [0]: the host's */
+	struct origins *os[INTERCEPT_SIDE_N];
+	struct frame held[HELD_MAX]; /* by the program */
+	uint32_t n_held;
 };
 
 static struct bport *pick(struct fuzz *z, uint8_t n)
@@ -77,6 +83,120 @@ static void add_frame(struct fuzz *z)
 		memcpy(f->data + 12, "\x81\x00", 2);
 }
 
+/* The program takes what is for it, or some of it; the rest did not fit. */
+static void take(struct fuzz *z, uint32_t n_room)
+{
+	struct kit *k = z->k;
+	struct egress *e = k->out;
+
+	for (uint32_t i = 0; i < e->n_used; i++) {
+		struct egress_list *l = &e->lists[e->used[i]];
+		struct origins *os;
+		uint32_t n = 0;
+
+		if (!EGRESS_IS_RING(e->used[i]))
+			continue;
+		os = z->os[EGRESS_SIDE_OF(e->used[i])];
+		for (; n < l->n && n_room > 0 && z->n_held < HELD_MAX; n++, n_room--) {
+			struct frame *f = l->frames[n];
+			struct origin o;
+
+			bridge_origin(k->br, f, k->now_ns, &o);
+			origins_lend(os, f, &o);
+			z->held[z->n_held++] = *f;
+		}
+		bridge_intercept_refused(k->br, l->frames + n, l->n - n, e);
+		l->n = 0;
+	}
+}
+
+/* Gives frames of the program and new ones back, by whichever way. */
+static void op_give(struct fuzz *z)
+{
+	struct kit *k = z->k;
+	struct batch *b = k->in;
+	struct origin o[BATCH_MAX];
+	uint8_t how = bytes_u8(&z->in), n = bytes_u8(&z->in) % (BATCH_MAX + 1);
+	enum intercept_side side = how & 1;
+
+	kit_sent(k);
+	b->now_ns = k->now_ns;
+	while (b->n < n && z->n_held > 0) {
+		struct frame f = z->held[--z->n_held];
+		uint8_t edit = bytes_u8(&z->in);
+
+		if (edit & 1 && f.len >= 6 && kit_refs(k, f.buf) == 1)
+			mac_store(f.data, address(z));
+		if (edit & 2)
+			origins_release(z->os[side], f.buf);
+		b->frames[b->n++] = (struct frame){.data = f.data, .len = f.len, .buf = f.buf};
+	}
+	while (b->n < n && bytes_left(&z->in) > 0)
+		add_frame(z);
+	for (uint32_t i = 0; i < b->n; i++) {
+		o[i] = (struct origin){.how = ORIGIN_UNKNOWN};
+		if (how & 8 && !origins_withdraw(z->os[side], b->frames[i].buf, &o[i]))
+			continue;
+		if (!(how & 8) && frame_parse(&b->frames[i]))
+			origins_match(z->os[side], &b->frames[i], b->now_ns, &o[i]);
+	}
+	if (how & 8)
+		bridge_withdraw(k->br, side, b, o);
+	else if (side == INTERCEPT_HOST)
+		bridge_inject_host(k->br, b, how & 2 ? NULL : o);
+	else
+		bridge_inject(k->br, b, how & 2 ? NULL : o);
+	bridge_forward(k->br, b, k->out);
+	k->in = k->done;
+	k->in->n = 0;
+	k->done = b;
+}
+
+static bool odd_address(void *ctx, const struct frame *f)
+{
+	return f->dst & 1;
+}
+
+static void op_intercept(struct fuzz *z)
+{
+	struct intercept *ic = bridge_intercept(z->k->br);
+	struct intercept_settings s = ic->set;
+	uint8_t bits = bytes_u8(&z->in);
+
+	s.mode = bytes_u8(&z->in) % (INTERCEPT_MODE_N + 1);
+	s.fail = bits & 1;
+	s.overflow = bits >> 1 & 1;
+	s.reserved_tx = bits & 4;
+	s.reserved = bytes_u8(&z->in) % (INTERCEPT_RESERVED_N + 1);
+	s.oversize = bytes_u8(&z->in) % (INTERCEPT_OVERSIZE_N + 1);
+	s.n_rings = bytes_u8(&z->in) % (RINGS_MAX + 2);
+	s.slot_len = bytes_be16(&z->in);
+	s.filter.fn = bits & 8 ? odd_address : NULL;
+	s.exempt.fn = bits & 16 ? odd_address : NULL;
+	intercept_set(ic, &s);
+	for (uint32_t i = 0; i < 2 * RINGS_MAX; i++)
+		intercept_set_ring(ic, i & 1, i / 2, bits & 32 ? bytes_u8(&z->in) & 7 : 3);
+	intercept_set_tx(ic, INTERCEPT_NIC, bits & 64);
+	intercept_set_tx(ic, INTERCEPT_HOST, bits & 128);
+}
+
+static void op_program(struct fuzz *z)
+{
+	uint8_t what = bytes_u8(&z->in), ring = bytes_u8(&z->in) % RINGS_MAX;
+
+	switch (what % 4) {
+	case 0:
+		origins_revoke(z->os[what >> 2 & 1], ring);
+		break;
+	case 1:
+		origins_forget(z->os[what >> 2 & 1]);
+		break;
+	default: /* drops what it has */
+		while (z->n_held > 0)
+			kit_put(z->k, &z->held[--z->n_held].buf, 1);
+	}
+}
+
 static void op_frames(struct fuzz *z)
 {
 	struct bport *in = pick(z, bytes_u8(&z->in));
@@ -86,6 +206,7 @@ static void op_frames(struct fuzz *z)
 		add_frame(z);
 	if (in) {
 		kit_run(z->k, in);
+		take(z, z->k->in->n + z->k->done->n / 2 + HELD_MAX / 16);
 		return;
 	}
 	for (uint32_t i = 0; i < z->k->in->n; i++)
@@ -170,19 +291,27 @@ static void op_time(struct fuzz *z)
 }
 
 static void (*const ops[])(struct fuzz *z) = {
-	op_frames, op_frames, op_frames,   op_flags, op_state,
-	op_link,   op_fdb,    op_settings, op_join,  op_time,
+	op_frames,   op_frames, op_frames, op_flags, op_state, op_link,      op_fdb,
+	op_settings, op_join,   op_time,   op_give,  op_give,  op_intercept, op_program,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz z = {.k = kit_new(CAPACITY)};
+	static const struct origins_config cfg = {RINGS_MAX, 8, 16, 300, {1}};
 
+	z.os[0] = origins_new(&cfg);
+	z.os[1] = origins_new(&cfg);
+	kit_check(z.os[0] && z.os[1], "out of memory");
 	bytes_init(&z.in, data, size);
 	for (uint32_t i = 0; i <= N_PORTS; i++)
 		z.ports[i] = kit_port(z.k, "p", i == 0);
 	for (uint32_t i = 0; i < STEPS_MAX && bytes_left(&z.in) > 0; i++)
 		ops[bytes_u8(&z.in) % array_size(ops)](&z);
+	while (z.n_held > 0)
+		kit_put(z.k, &z.held[--z.n_held].buf, 1);
 	kit_free(z.k);
+	origins_free(z.os[0]);
+	origins_free(z.os[1]);
 	return 0;
 }

@@ -11,7 +11,7 @@ import re
 import sys
 from pathlib import Path
 
-REASON = re.compile(r'\bX\((\w+),\s*"([\w-]+)",\s*"[^"]+"\)')
+REASON = re.compile(r'\bX\((\w+),[\s\\]*"([\w-]+)",[\s\\]*"[^"]+"\)')
 
 
 def main(root):
