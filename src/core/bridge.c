@@ -93,7 +93,7 @@ static void local_del(struct bridge *br, uint64_t mac, uint16_t no)
 	local_inherit(br, mac);
 }
 
-/* The numerically lowest address of a port. */
+/* The numerically lowest address of a port that has one. */
 static uint64_t lowest_mac(const struct bridge *br)
 {
 	uint64_t r = 0;
@@ -101,7 +101,7 @@ static uint64_t lowest_mac(const struct bridge *br)
 	for (uint32_t i = 0; i < br->n_ports; i++) {
 		const struct bport *p = br->ports[i];
 
-		if (!p->host && (r == 0 || p->mac < r))
+		if (!p->host && p->mac && (r == 0 || p->mac < r))
 			r = p->mac;
 	}
 	return r ? r : br->own_mac;

@@ -94,7 +94,7 @@ const struct bport *bridge_nowhere(const struct bridge *br);
 /* What a port is when it joins. */
 struct bport_config {
 	char name[BPORT_NAME_SIZE];
-	uint64_t mac;
+	uint64_t mac; /* 0: none of its own (a file, a TAP whose other end is a station) */
 	uint32_t mtu;
 	bool host; /* the bridge's own interface; at most one */
 	bool link_up;

@@ -31,7 +31,7 @@ struct vbridge {
 	struct list ports; /* of struct vport, the host's first */
 	struct vport *host;
 	uint32_t fdb_size;
-	uint32_t n_made; /* ports without a device so far */
+	uint32_t n_rings; /* of a netmap port that is opened on it, of each kind */
 	/* the worker's, see events.c */
 	struct limit limits[BRIDGE_EVENT_N];
 	uint64_t n_events[BRIDGE_EVENT_N];

@@ -52,6 +52,19 @@ static void note(struct plan *p, json_t *sentence)
 	json_array_append_new(p->changes, sentence);
 }
 
+static void note_settings(struct plan *p, const char *kind, const char *name, json_t *values)
+{
+	const char *key;
+	json_t *v;
+
+	json_object_foreach(values, key, v) {
+		char *text = json_dumps(v, JSON_ENCODE_ANY);
+
+		note(p, json_sprintf("%s %s: %s %s", kind, name, key, text ? text : "?"));
+		free(text);
+	}
+}
+
 /* Runs a command; an error gets the line of the item that asked for it. Steals args. */
 static int step(struct plan *p, const json_t *item, const char *cmd, json_t *args)
 {
@@ -113,8 +126,7 @@ static int change_bridge(struct plan *p, const json_t *b, struct vbridge *vb)
 	json_t *now = bridges_get(vb), *defaults = bridge_defaults();
 	json_t *diff = config_difference(now, json_object_get(before, "values"), want, defaults);
 	const json_t *size = json_object_get(want, "fdb_size");
-	json_t *args, *undo, *v;
-	const char *key;
+	json_t *args, *undo;
 	int r = 0;
 
 	if (size && json_integer_value(size) != vb->fdb_size)
@@ -130,13 +142,8 @@ static int change_bridge(struct plan *p, const json_t *b, struct vbridge *vb)
 			json_decref(undo);
 		else
 			push_undo(p, "bridge.set", undo);
-		json_object_foreach(diff, key, v) {
-			char *text = json_dumps(v, JSON_ENCODE_ANY);
-
-			if (!r)
-				note(p, json_sprintf("set %s %s %s", vb->name, key, text));
-			free(text);
-		}
+		if (!r)
+			note_settings(p, "bridge", vb->name, diff);
 	}
 	json_decref(diff);
 	json_decref(now);
@@ -258,8 +265,7 @@ static int set_port(struct plan *p, const json_t *port, const json_t *before, st
 		else
 			push_undo(p, "port.set", undo);
 		if (!r)
-			note(p, json_sprintf("link set %s (%zu settings)", vp->name,
-					     json_object_size(diff)));
+			note_settings(p, "port", vp->name, diff);
 	}
 	json_decref(diff);
 	json_decref(now);
@@ -371,6 +377,14 @@ static json_t *fdb_args(const char *bridge, const json_t *e)
 	return args;
 }
 
+/* Both absent, or both there and equal. */
+static bool same(const json_t *a, const json_t *b, const char *key)
+{
+	const json_t *x = json_object_get(a, key), *y = json_object_get(b, key);
+
+	return (!x && !y) || json_equal(x, y);
+}
+
 static bool has_entry(const json_t *bridge, const json_t *e)
 {
 	const json_t *list = json_object_get(bridge, "fdb");
@@ -378,10 +392,8 @@ static bool has_entry(const json_t *bridge, const json_t *e)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *o = json_array_get(list, i);
 
-		if (!strcasecmp(text_of(o, "mac"), text_of(e, "mac")) &&
-		    json_equal(json_object_get(o, "vlan"), json_object_get(e, "vlan")) &&
-		    json_equal(json_object_get(o, "port"), json_object_get(e, "port")) &&
-		    json_equal(json_object_get(o, "kind"), json_object_get(e, "kind")))
+		if (!strcasecmp(text_of(o, "mac"), text_of(e, "mac")) && same(o, e, "vlan") &&
+		    same(o, e, "port") && same(o, e, "kind"))
 			return true;
 	}
 	return false;
@@ -575,8 +587,8 @@ void plan_follow_link(struct daemon *d, const struct netlink_link *l)
 		const json_t *b = json_array_get(list, i), *port = config_port(b, l->name);
 		struct port_request req = {.name = l->name};
 		struct ctl_error err;
-		/* Compared with nothing: all that the text says about this port is new. */
-		struct plan p = {.d = d, .new = d->config, .err = &err};
+		/* Entries of ports that are there already stand; those of the new one do not. */
+		struct plan p = {.d = d, .old = d->config, .new = d->config, .err = &err};
 		uint64_t n;
 		int r;
 

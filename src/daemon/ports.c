@@ -24,8 +24,6 @@
 LOG_MODULE("daemon/ports");
 
 #define MTU_NO_DEVICE 1500u
-/* Of ports that have no address; high, so that it never becomes the bridge's. */
-#define MADE_UP_MAC   0xfeffff000000ULL
 
 /* ---- echo ---- */
 
@@ -264,29 +262,32 @@ static bool link_is_up(const struct vport *vp, const struct netlink_link *l)
 	return (l->flags & (IFF_UP | IFF_RUNNING)) == (IFF_UP | IFF_RUNNING);
 }
 
-/* The end of a TAP that the kernel shows is not ours: its address is that of a station there. */
-static uint64_t link_mac(const struct vport *vp, const struct netlink_link *l)
+/*
+ * The port's own address in the engine: a local entry. The end of a TAP that the kernel shows is not
+ * ours, its address is that of a station there; a file has none.
+ */
+static uint64_t own_mac(const struct vport *vp)
 {
 	bool other_end = !vp->host && vp->port && !strcmp(vp->port->driver->name, "tap");
 
-	return other_end ? MADE_UP_MAC | (l->ifindex & 0xffff) : l->mac;
+	return other_end ? 0 : vp->mac;
 }
 
 static void take_link(struct vport *vp, const struct netlink_link *l)
 {
 	vp->ifindex = l->ifindex;
-	vp->mac = link_mac(vp, l);
+	vp->mac = l->mac;
 	vp->mtu = l->mtu;
 	vp->up = link_is_up(vp, l);
 }
 
-/* After opening: what the device is like now. A port without a device gets made-up values. */
+/* After opening: what the device is like now. A port without one has no address. */
 static void learn_link(struct vport *vp)
 {
 	struct netlink_link l;
 
 	if (!vp->port->ifindex) {
-		vp->mac = MADE_UP_MAC | 0x10000 | (vp->vb->n_made++ & 0xffff);
+		vp->mac = 0;
 		vp->mtu = MTU_NO_DEVICE;
 		vp->up = true;
 		return;
@@ -335,7 +336,7 @@ static void join(void *arg)
 	struct join_job *job = arg;
 	struct vport *vp = job->vp;
 	struct bport_config cfg = {
-		.mac = vp->mac, .mtu = vp->mtu, .host = vp->host, .link_up = vp->up, .owner = vp,
+		.mac = own_mac(vp), .mtu = vp->mtu, .host = vp->host, .link_up = vp->up, .owner = vp,
 	};
 
 	snprintf(cfg.name, sizeof(cfg.name), "%s", vp->name);
@@ -363,7 +364,7 @@ static void unplug(void *arg)
 	struct vport *vp = arg;
 
 	worker_port_detach(vp->vb->w, &vp->wp);
-	bridge_port_link(vp->vb->br, vp->wp.bp, vp->mac, vp->mtu, false);
+	bridge_port_link(vp->vb->br, vp->wp.bp, own_mac(vp), vp->mtu, false);
 }
 
 static void plug(void *arg)
@@ -376,14 +377,14 @@ static void plug(void *arg)
 	if (job->r)
 		vp->wp.port = NULL;
 	else
-		bridge_port_link(vp->vb->br, vp->wp.bp, vp->mac, vp->mtu, vp->up);
+		bridge_port_link(vp->vb->br, vp->wp.bp, own_mac(vp), vp->mtu, vp->up);
 }
 
 static void change_link(void *arg)
 {
 	struct vport *vp = arg;
 
-	bridge_port_link(vp->vb->br, vp->wp.bp, vp->mac, vp->mtu, vp->up);
+	bridge_port_link(vp->vb->br, vp->wp.bp, own_mac(vp), vp->mtu, vp->up);
 	worker_port_wake(vp->vb->w, &vp->wp);
 }
 
@@ -617,7 +618,7 @@ static void follow_device(struct vport *vp, const struct netlink_link *l)
 	follow_name(vp, l);
 	if (vp->host)
 		follow_host(vp, l);
-	if (up == was_up && link_mac(vp, l) == mac && l->mtu == mtu)
+	if (up == was_up && l->mac == mac && l->mtu == mtu)
 		return;
 	take_link(vp, l);
 	worker_call(vp->vb->w, change_link, vp);
@@ -625,7 +626,7 @@ static void follow_device(struct vport *vp, const struct netlink_link *l)
 		log_info("port %s: %s", vp->name, up ? "up" : "down");
 		events_link(vp->vb->d, up ? "up" : "down", vp->vb, vp->name);
 	}
-	if (vp->mac != mac && !vp->host)
+	if (l->mac != mac && !vp->host)
 		events_link(vp->vb->d, "address", vp->vb, vp->name);
 	if (l->mtu != mtu && !vp->host)
 		events_link(vp->vb->d, "mtu", vp->vb, vp->name);
