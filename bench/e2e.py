@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """veth - bridge - veth between two namespaces: the kernel's bridge and viaduct side by side.
 
-    bench/e2e.py [--json] [--rounds N] [--seconds S] [--only tcp,frames,ping,idle] [DRIVER ...]
+    bench/e2e.py [--json] [--rounds N] [--seconds S] [--only tcp,frames,ping,idle] [KIND[/SPIN-US] ...]
 
 Each round measures every contender once, in turn, so that a noisy neighbour disturbs all alike; figures
 are medians over the rounds. Frame rates are the highest rate of a paced sender (bench/paced.c) at which
@@ -31,10 +31,15 @@ LOSS = 0.001
 
 
 class Contender:
-    """Two hosts joined by a bridge of one kind."""
+    """Two hosts joined by a bridge of one kind; "bare" is bench/bare.c, the floor for user space.
 
-    def __init__(self, kind, ports=2):
+    A kind may carry the daemon's spin in microseconds: "packet/100".
+    """
+
+    def __init__(self, kind):
+        kind, _, spin = kind.partition("/")
         self.kind = kind
+        self.args = ["--spin-us", spin] if spin else []
         self.lab = L.Lab()
         self.a, self.b = self.lab.add_hosts(2)
         self.daemon = None
@@ -46,16 +51,18 @@ class Contender:
             for t in ("iptables", "ip6tables", "arptables"):
                 sw.run("sysctl", "-qw", f"net.bridge.bridge-nf-call-{t}=0", check=False)
             sw.ip("link", "set", "br0", "up")
+        elif kind == "bare":
+            self.lab.background(sw, L.BUILD / "bench" / "bare", *(h.port for h in self.lab.hosts))
         elif kind == "tap":
             self.tap_ends()
         else:
-            self.daemon = self.lab.daemon()
+            self.daemon = self.lab.daemon(*self.args)
             self.daemon.bridge(*self.lab.hosts, driver=kind)
         L.wait_for(lambda: " 1 received" in self.a.ping(self.b.addr, 1, "-W", "1", check=False), f"{kind}: ping", 20)
 
     def tap_ends(self):
         """Both hosts sit behind taps instead of veths."""
-        self.daemon = d = self.lab.daemon()
+        self.daemon = d = self.lab.daemon(*self.args)
         d.cli("addbr", "br0")
         d.ns.ip("link", "set", "br0", "up")
         for h in self.lab.hosts:
@@ -164,7 +171,7 @@ def main():
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--seconds", type=int, default=2)
     p.add_argument("--only", default="tcp,frames,ping,idle")
-    p.add_argument("drivers", nargs="*", default=["packet", "xdp", "tap"])
+    p.add_argument("drivers", nargs="*", default=["packet", "xdp", "tap", "bare"])
     a = p.parse_args()
     kinds = ["kernel", *a.drivers]
     median, raw = measure(kinds, a.only.split(","), a.rounds, a.seconds)
@@ -177,14 +184,14 @@ def main():
     m = result["machine"]
     print(f"{m['cpu']}, {m['cores']} cores, Linux {m['kernel']}, load {m['load']:.1f}; medians of {a.rounds} rounds")
     columns = ["tcp_gbit", "frames_m", "ping_ms", "ping_p99_ms", "idle_cpu"]
-    print(f"{'':10}" + "".join(f"{c:>20}" for c in columns))
+    print(f"{'':12}" + "".join(f"{c:>20}" for c in columns))
     for k in kinds:
         cells = []
         for c in columns:
             v = median[k].get(c)
             r = ratios[k].get(c)
             cells.append("-" if v is None else f"{v:.3f}" + (f" (x{r:.2f})" if r else ""))
-        print(f"{k:10}" + "".join(f"{c:>20}" for c in cells))
+        print(f"{k:12}" + "".join(f"{c:>20}" for c in cells))
 
 
 if __name__ == "__main__":
