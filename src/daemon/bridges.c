@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mac.h"
+#include "daemon/endpoint.h"
 #include "daemon/events.h"
 #include "daemon/keys.h"
 #include "daemon/ports.h"
@@ -127,6 +128,7 @@ static struct vbridge *vbridge_new(struct daemon *d, const char *name, uint32_t 
 	vb->d = d;
 	vb->w = least_loaded(d);
 	vb->fdb_size = fdb_size;
+	vb->n_rings = 1;
 	list_init(&vb->ports);
 	list_init(&vb->node);
 	vb->br = bridge_new(&cfg, &ops, worker_buf_ops(vb->w));
@@ -196,6 +198,7 @@ int bridges_add(struct daemon *d, const char *name, const json_t *values, struct
 
 static void close_ports(struct vbridge *vb)
 {
+	endpoint_bridge_gone(vb->d, vb);
 	list_for_each_safe(i, &vb->ports) {
 		struct vport *vp = list_entry(i, struct vport, node);
 

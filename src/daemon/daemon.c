@@ -23,7 +23,9 @@
 #include "base/log.h"
 #include "daemon/bridges.h"
 #include "daemon/config.h"
+#include "daemon/endpoint.h"
 #include "daemon/events.h"
+#include "daemon/netmap_sock.h"
 #include "daemon/plan.h"
 #include "daemon/ports.h"
 #include "daemon/server.h"
@@ -273,7 +275,22 @@ static int start_server(struct daemon *d)
 
 	snprintf(path, sizeof(path), "%s/%s", d->run_dir, CTL_SOCKET_NAME);
 	d->server = server_new(d, path);
-	return d->server ? 0 : -1;
+	if (!d->server)
+		return -1;
+	snprintf(path, sizeof(path), "%s/%s", d->run_dir, NETMAP_SOCKET_NAME);
+	d->netmap_sock = netmap_sock_new(d, path);
+	return d->netmap_sock ? 0 : -1;
+}
+
+/* Programs may come from now on. */
+static int start_endpoints(struct daemon *d)
+{
+	d->endpoints = endpoints_new(d);
+	if (!d->endpoints || netmap_sock_start(d->netmap_sock)) {
+		log_err("netmap socket: cannot be watched");
+		return -1;
+	}
+	return 0;
 }
 
 /* ---- signals and the service manager ---- */
@@ -368,6 +385,8 @@ static int start_parts(struct daemon *d, struct config *c)
 		r = start_memory(d, c);
 	if (!r)
 		r = start_workers(d, c);
+	if (!r)
+		r = start_endpoints(d);
 	if (r) {
 		config_free(c);
 		return r;
@@ -412,6 +431,8 @@ void daemon_shutdown(struct daemon *d)
 
 static void stop_parts(struct daemon *d)
 {
+	d->netmap_sock = netmap_sock_free(d->netmap_sock);
+	d->endpoints = endpoints_free(d->endpoints);
 	list_for_each_safe(i, &d->bridges)
 		bridges_close(list_entry(i, struct vbridge, node));
 	for (uint32_t i = 0; i < d->n_workers; i++)

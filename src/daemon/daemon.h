@@ -21,11 +21,13 @@
 #define DAEMON_CONFIG_PATH  "/etc/viaduct/viaduct.yaml"
 
 struct config;
+struct endpoints;
 struct events;
 struct loop;
 struct loop_source;
 struct netlink;
 struct netlink_link;
+struct netmap_sock;
 struct port_env;
 struct server;
 
@@ -61,6 +63,8 @@ struct daemon {
 	uint32_t n_workers;
 	struct events *events;
 	struct server *server;
+	struct netmap_sock *netmap_sock;
+	struct endpoints *endpoints; /* netmap ports and programs */
 	struct list bridges; /* of struct vbridge */
 	struct config *config; /* applied last; NULL before */
 	struct limit join_limit; /* of complaints about devices that patterns match */

@@ -33,6 +33,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "daemon/inspect.h"
 #include "daemon/xmit.h"
 #include "port/bufops.h"
 #include "sys/clock.h"
@@ -44,6 +45,7 @@ LOG_MODULE("daemon/worker");
 #define ERRORS_MAX	64u   /* fruitless wakeups with an error, until the port is left alone */
 #define POLL_PERIOD_MS	1     /* for ports without a descriptor */
 #define NEVER		UINT64_MAX
+#define BELL		1u /* lowest bit of an epoll entry: a bell, not a port */
 
 struct worker {
 	uint32_t id;
@@ -81,18 +83,36 @@ static void transmit(struct worker *w, struct worker_bridge *wb)
 {
 	struct egress *e = w->egress;
 
+	if (unlikely(wb->inspect))
+		inspect_show(wb->inspect, e, w->batch.now_ns);
 	for (uint32_t i = 0; i < e->n_used; i++) {
 		uint16_t no = e->used[i];
-		struct worker_port *wp = wb->by_no[no];
-		struct bport *bp = bridge_port(wb->br, no);
-		bool was_touched = wp && wp->touched;
+		struct worker_port *wp;
+		struct bport *bp;
+		bool was_touched;
 
+		if (EGRESS_IS_RING(no))
+			continue;
+		wp = wb->by_no[no];
+		bp = bridge_port(wb->br, no);
+		was_touched = wp && wp->touched;
 		xmit_send(&w->xmit, wp, bp, e->lists[no].frames, e->lists[no].n);
 		if (wp && wp->touched && !was_touched)
 			w->touched[w->n_touched++] = wp;
 	}
 	xmit_end(&w->xmit);
 	egress_reset(e);
+}
+
+struct batch *worker_batch(struct worker *w)
+{
+	return &w->batch;
+}
+
+void worker_forward(struct worker *w, struct worker_bridge *wb)
+{
+	bridge_forward(wb->br, &w->batch, w->egress);
+	transmit(w, wb);
 }
 
 /* One batch of one port, from its driver to other ports' drivers. Returns frames received. */
@@ -107,9 +127,19 @@ static uint32_t serve(struct worker *w, struct worker_port *wp, uint64_t now_ns)
 	if (n == 0)
 		return 0;
 	bridge_input(wb->br, wp->bp, &w->batch);
-	bridge_forward(wb->br, &w->batch, w->egress);
-	transmit(w, wb);
+	worker_forward(w, wb);
 	return n;
+}
+
+/* Frames that programs sent. */
+static bool serve_programs(struct worker *w, uint64_t now_ns)
+{
+	bool worked = false;
+
+	for (uint32_t i = 0; i < w->n_bridges; i++)
+		if (w->bridges[i]->inspect)
+			worked |= inspect_poll(w->bridges[i]->inspect, now_ns);
+	return worked;
 }
 
 static void flush_touched(struct worker *w)
@@ -154,8 +184,15 @@ static void wait_events(struct worker *w, int timeout_ms)
 	int n = epoll_wait(w->epoll_fd, events, N_EVENTS, timeout_ms);
 
 	for (int i = 0; i < n; i++) {
+		const uintptr_t entry = (uintptr_t)events[i].data.ptr;
 		struct worker_port *wp = events[i].data.ptr;
 
+		if (entry & BELL) {
+			struct worker_bell *b = (struct worker_bell *)(entry & ~(uintptr_t)BELL);
+
+			b->ring(b);
+			continue;
+		}
 		if (!wp) {
 			drain_event_fd(w);
 			continue;
@@ -182,6 +219,7 @@ static bool serve_ports(struct worker *w, uint64_t now_ns)
 			wp->n_errors = 0;
 		worked |= wp->ready;
 	}
+	worked |= serve_programs(w, now_ns);
 	flush_touched(w);
 	return worked;
 }
@@ -233,6 +271,27 @@ static bool arm_ports(struct worker *w)
 	return work;
 }
 
+/* False when a program has sent something. *until_ns is lowered to when a ring is to be looked at. */
+static bool arm_programs(struct worker *w, uint64_t now_ns, uint64_t *until_ns)
+{
+	for (uint32_t i = 0; i < w->n_bridges; i++) {
+		struct inspect *in = w->bridges[i]->inspect;
+		uint64_t until = NEVER;
+
+		if (in && !inspect_sleep(in, now_ns, &until))
+			return false;
+		*until_ns = min_of(*until_ns, until);
+	}
+	return true;
+}
+
+static void wake_programs(struct worker *w)
+{
+	for (uint32_t i = 0; i < w->n_bridges; i++)
+		if (w->bridges[i]->inspect)
+			inspect_wake(w->bridges[i]->inspect);
+}
+
 static int sleep_timeout_ms(const struct worker *w, uint64_t until_ns, uint64_t now_ns)
 {
 	uint64_t ms;
@@ -250,12 +309,16 @@ static int sleep_timeout_ms(const struct worker *w, uint64_t until_ns, uint64_t 
 /* Returns the time after waking up. */
 static uint64_t sleep_for_work(struct worker *w, uint64_t now_ns)
 {
-	uint64_t woke_ns;
+	uint64_t woke_ns, until_ns = next_needed_tick(w);
 
-	if (w->stopping || arm_ports(w) || atomic_load(&w->called))
+	if (w->stopping || arm_ports(w) || !arm_programs(w, now_ns, &until_ns) ||
+	    atomic_load(&w->called)) {
+		wake_programs(w);
 		return clock_now_ns();
+	}
 	w->stats.sleeps++;
-	wait_events(w, sleep_timeout_ms(w, next_needed_tick(w), now_ns));
+	wait_events(w, sleep_timeout_ms(w, until_ns, now_ns));
+	wake_programs(w);
 	woke_ns = clock_now_ns();
 	w->stats.sleep_ns += woke_ns - now_ns;
 	return woke_ns;
@@ -406,6 +469,18 @@ void worker_call(struct worker *w, worker_fn *fn, void *arg)
 	while (w->call)
 		pthread_cond_wait(&w->done, &w->lock);
 	pthread_mutex_unlock(&w->lock);
+}
+
+int worker_bell_add(struct worker *w, struct worker_bell *b)
+{
+	struct epoll_event e = {.events = EPOLLIN, .data.u64 = (uintptr_t)b | BELL};
+
+	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, b->fd, &e) ? error_origin(-errno) : 0;
+}
+
+void worker_bell_del(struct worker *w, struct worker_bell *b)
+{
+	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, b->fd, NULL);
 }
 
 /* ---- bridges and ports ---- */

@@ -31,10 +31,19 @@ struct worker_port {
 	bool quiet;			 /* its descriptor only reports errors: not waited for */
 };
 
+struct inspect;
+
 struct worker_bridge {
 	struct bridge *br;
 	struct worker_port *by_no[PORTS_MAX];
 	uint64_t next_tick_ns; /* 0 = now */
+	struct inspect *inspect; /* rings of netmap programs; NULL: none */
+};
+
+/* A descriptor that the worker waits for besides ports. Embedded, as the first member. */
+struct worker_bell {
+	int fd;
+	void (*ring)(struct worker_bell *b); /* it is readable, or hung up. W */
 };
 
 struct worker_stats {
@@ -65,6 +74,13 @@ int worker_port_attach(struct worker *w, struct worker_port *wp);
 void worker_port_detach(struct worker *w, struct worker_port *wp);
 /* W. Waits for the port's descriptor again, if worker gave up on it. */
 void worker_port_wake(struct worker *w, struct worker_port *wp);
+/* W. Waits for the descriptor as well. 0 or -errno. */
+int worker_bell_add(struct worker *w, struct worker_bell *b);
+void worker_bell_del(struct worker *w, struct worker_bell *b);
+/* W. The worker's batch, for frames that come from no port; free between two batches. */
+struct batch *worker_batch(struct worker *w);
+/* W. Pass 2 of that batch, and out. */
+void worker_forward(struct worker *w, struct worker_bridge *wb);
 /* W. */
 void worker_set_spin(struct worker *w, uint64_t spin_ns);
 void worker_get_stats(struct worker *w, struct worker_stats *ret);

@@ -20,7 +20,8 @@
 #define GROUPS_MAX 1024
 
 /* Binds with the final mode from the start: the umask applies to the socket file. */
-static int bind_private(int fd, const char *path, const struct sockaddr_un *addr, gid_t group)
+static int bind_private(int fd, const char *path, const struct sockaddr_un *addr, gid_t group,
+			mode_t mode)
 {
 	mode_t old = umask(0177);
 	int r = bind(fd, (const struct sockaddr *)addr, sizeof(*addr)) ? -errno : 0;
@@ -30,12 +31,12 @@ static int bind_private(int fd, const char *path, const struct sockaddr_un *addr
 		return error_origin(r);
 	if (group != (gid_t)-1 && chown(path, (uid_t)-1, group))
 		return error_origin(-errno);
-	if (chmod(path, 0660))
+	if (chmod(path, mode))
 		return error_origin(-errno);
 	return listen(fd, 64) ? error_origin(-errno) : 0;
 }
 
-int sock_listen(const char *path, gid_t group)
+static int listen_at(const char *path, int type, gid_t group, mode_t mode)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	int fd, r;
@@ -43,16 +44,26 @@ int sock_listen(const char *path, gid_t group)
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return error_origin(-ENAMETOOLONG);
 	memcpy(addr.sun_path, path, strlen(path) + 1);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return error_origin(-errno);
 	unlink(path);
-	r = bind_private(fd, path, &addr, group);
+	r = bind_private(fd, path, &addr, group, mode);
 	if (r) {
 		close(fd);
 		return error_trace(r);
 	}
 	return fd;
+}
+
+int sock_listen(const char *path, gid_t group)
+{
+	return listen_at(path, SOCK_STREAM, group, 0660);
+}
+
+int sock_listen_packets(const char *path, gid_t group)
+{
+	return listen_at(path, SOCK_SEQPACKET, group, group == (gid_t)-1 ? 0600 : 0660);
 }
 
 int sock_accept(int fd)

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Theory of operation
+ *
+ * Rings are looked at in each round of the worker while it is awake; before it sleeps it arms those
+ * whose head says something: all TX rings, and RX rings that nobody reads yet, that are full, or
+ * whose program hangs. A program that sleeps is woken by a byte on each descriptor that binds the
+ * ring.
+ *
+ * A ring hangs when frames wait in it and its head has not moved for stall_ms. Then what no sync has
+ * shown to the program goes on without it, and no more is put in until its head moves again. What it
+ * has seen stays its own: if it comes back later, it goes on then, so nothing goes out twice.
+ */
+#include "daemon/inspect.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "daemon/inspect_internal.h"
+#include "sys/clock.h"
+#include "wire/attach.h"
+
+#define GROUPS	  64u     /* GSO frames that a side can have with programs at a time */
+#define SOURCES	  4096u   /* addresses whose port is remembered */
+#define SOURCE_AGE_S 300u
+#define NEVER	  UINT64_MAX
+#define NS_PER_MS 1000000ULL
+
+/* ---- doorbells ---- */
+
+static void ring_bell(struct inspect *in, struct inspect_ring *r)
+{
+	const uint8_t byte = ATTACH_DOORBELL;
+
+	r->counters.n_bells++;
+	list_for_each (i, &in->clients) {
+		struct inspect_client *c = list_entry(i, struct inspect_client, node);
+
+		/* A socket that is full of bells wakes its reader as well. */
+		if (c->rings[r->host][r->rc.tx] >> r->index & 1)
+			send(c->bell.fd, &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+}
+
+void inspect_publish(struct inspect *in, struct inspect_ring *r)
+{
+	if (ringcheck_publish(&r->rc, (uint64_t)(clock_wall_s() * 1e6)))
+		ring_bell(in, r);
+}
+
+/* Takes doorbells off the descriptor; what is no doorbell is the main thread's. */
+static void on_bell(struct worker_bell *bell)
+{
+	struct inspect_client *c = (struct inspect_client *)bell;
+	uint8_t byte;
+
+	for (;;) {
+		ssize_t n = recv(bell->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC);
+
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n != 1)
+			break;
+		if (recv(bell->fd, &byte, 1, MSG_DONTWAIT) < 0)
+			break;
+	}
+	worker_bell_del(c->in->w, bell);
+	c->listening = false;
+	c->in->ops.request(c->in->ops.ctx, c);
+}
+
+/* ---- rings ---- */
+
+static void set_state(struct inspect *in, struct inspect_ring *r, uint8_t state)
+{
+	r->state = state;
+	intercept_set_ring(bridge_intercept(in->wb->br), (enum intercept_side)r->side, r->index,
+			   state);
+}
+
+static void update_tx(struct inspect *in, bool host)
+{
+	bool any = false;
+
+	for_each_ring(in, r, host, 1)
+		any |= r->bound;
+	/* What the NIC side took comes back by host rings, and the other way round. */
+	intercept_set_tx(bridge_intercept(in->wb->br), host ? INTERCEPT_NIC : INTERCEPT_HOST, any);
+}
+
+void inspect_ring_add(struct inspect *in, struct inspect_ring *r)
+{
+	in->rings[r->host][r->rc.tx][r->index] = r;
+	r->bound = true;
+	r->moved_ns = clock_now_ns();
+	if (r->rc.tx)
+		update_tx(in, r->host);
+	else
+		set_state(in, r, INTERCEPT_BOUND);
+}
+
+void inspect_ring_del(struct inspect *in, struct inspect_ring *r)
+{
+	const uint64_t now_ns = clock_now_ns();
+
+	if (!r->bound)
+		return;
+	r->bound = false;
+	if (r->rc.tx) {
+		/* What was synced before it died was sent. A hostile ring has an end, too. */
+		for (uint32_t left = r->rc.n; left > 0; left--)
+			if (!in->wb->br || !inspect_take(in, r, now_ns))
+				break;
+		in->rings[r->host][1][r->index] = NULL;
+		update_tx(in, r->host);
+		return;
+	}
+	set_state(in, r, 0);
+	inspect_withdraw(in, r, RINGCHECK_UNRELEASED, now_ns);
+	in->rings[r->host][0][r->index] = NULL;
+}
+
+int inspect_client_add(struct inspect *in, struct inspect_client *c)
+{
+	int r;
+
+	c->in = in;
+	c->bell.ring = on_bell;
+	r = worker_bell_add(in->w, &c->bell);
+	if (r)
+		return r;
+	c->listening = true;
+	list_append(&in->clients, &c->node);
+	return 0;
+}
+
+void inspect_client_del(struct inspect *in, struct inspect_client *c)
+{
+	if (c->listening)
+		worker_bell_del(in->w, &c->bell);
+	c->listening = false;
+	list_del(&c->node);
+}
+
+void inspect_client_listen(struct inspect_client *c)
+{
+	if (!c->listening && worker_bell_add(c->in->w, &c->bell) == 0)
+		c->listening = true;
+}
+
+void inspect_shut(struct inspect *in)
+{
+	for (int host = 0; host < 2; host++)
+		for (int tx = 0; tx < 2; tx++)
+			for_each_ring(in, r, host, tx) {
+				if (shadow_set_state(r->rc.shadow, SHADOW_STOPPED))
+					ring_bell(in, r);
+			}
+}
+
+/* ---- rounds ---- */
+
+static bool is_stalled(const struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
+{
+	const struct intercept_settings *s = &bridge_intercept(in->wb->br)->set;
+
+	return r->state == (INTERCEPT_BOUND | INTERCEPT_SYNCED) &&
+	       now_ns >= r->moved_ns + s->stall_ms * NS_PER_MS && ringcheck_rx_waiting(&r->rc) > 0;
+}
+
+static void stall(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
+{
+	r->counters.n_stalls++;
+	set_state(in, r, r->state | INTERCEPT_STALLED);
+	inspect_withdraw(in, r, RINGCHECK_UNSEEN, now_ns);
+	in->ops.event(in->ops.ctx, INSPECT_STALL, r);
+}
+
+/* The program synced the ring: it has become a reader, or gave slots back. */
+static void moved(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
+{
+	r->moved_ns = now_ns;
+	if (r->state & INTERCEPT_STALLED) {
+		set_state(in, r, INTERCEPT_BOUND | INTERCEPT_SYNCED);
+		in->ops.event(in->ops.ctx, INSPECT_RETURN, r);
+	} else if (r->rc.synced && !(r->state & INTERCEPT_SYNCED)) {
+		set_state(in, r, INTERCEPT_BOUND | INTERCEPT_SYNCED);
+		in->ops.event(in->ops.ctx, INSPECT_READER, r);
+	}
+}
+
+static void look_at_rx(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
+{
+	const uint32_t n_syncs = ring_read(&r->rc.shadow->prog.n_syncs);
+	bool changed;
+
+	/* Puts and withdrawals look at the head, too, so it is compared with the last round's. */
+	ringcheck_poll(&r->rc);
+	changed = r->rc.head != r->head || (r->rc.synced && !(r->state & INTERCEPT_SYNCED));
+	/* With nothing to take, coming to look is all that a program can do. */
+	if (r->state & INTERCEPT_STALLED && n_syncs != r->n_syncs &&
+	    ringcheck_rx_waiting(&r->rc) == 0)
+		changed = true;
+	if (changed)
+		moved(in, r, now_ns);
+	r->head = r->rc.head;
+	r->n_syncs = n_syncs;
+	if (unlikely(is_stalled(in, r, now_ns)))
+		stall(in, r, now_ns);
+}
+
+/* Groups that came back in part, and those that the program let go of. */
+static void look_at_groups(struct inspect *in, bool quiet, uint64_t now_ns)
+{
+	const struct regroup_sink sink = inspect_sink(in);
+
+	in->next_group_ns = NEVER;
+	for (int side = 0; side < INTERCEPT_SIDE_N; side++) {
+		uint64_t next;
+
+		inspect_begin(in, (enum intercept_side)side, false, now_ns);
+		if (quiet)
+			for_each_ring(in, r, side, 0)
+				regroup_released(in->groups[side], r->index,
+						 r->rc.n_slots - ringcheck_rx_waiting(&r->rc),
+						 now_ns, &sink);
+		next = regroup_tick(in->groups[side], now_ns, &sink);
+		in->next_group_ns = min_of(in->next_group_ns, next);
+		inspect_end(in);
+	}
+}
+
+bool inspect_poll(struct inspect *in, uint64_t now_ns)
+{
+	uint32_t n = 0;
+
+	for (int host = 0; host < 2; host++)
+		for_each_ring(in, r, host, 1)
+			n += inspect_take(in, r, now_ns);
+	for (int host = 0; host < 2; host++)
+		for_each_ring(in, r, host, 0)
+			look_at_rx(in, r, now_ns);
+	look_at_groups(in, n == 0, now_ns);
+	return n > 0;
+}
+
+/* Is the head of an RX ring of interest while the worker sleeps? */
+static bool head_matters(const struct inspect_ring *r)
+{
+	return r->state != (INTERCEPT_BOUND | INTERCEPT_SYNCED);
+}
+
+bool inspect_sleep(struct inspect *in, uint64_t now_ns, uint64_t *ret_until_ns)
+{
+	const struct intercept_settings *s = &bridge_intercept(in->wb->br)->set;
+
+	*ret_until_ns = in->next_group_ns;
+	for (int host = 0; host < 2; host++) {
+		for_each_ring(in, r, host, 1)
+			if (!ringcheck_sleep(&r->rc))
+				return false;
+		for_each_ring(in, r, host, 0) {
+			if (head_matters(r)) {
+				if (!ringcheck_sleep(&r->rc))
+					return false;
+			} else if (ringcheck_rx_waiting(&r->rc) > 0) {
+				*ret_until_ns = min_of(*ret_until_ns,
+						       r->moved_ns + s->stall_ms * NS_PER_MS);
+			}
+		}
+	}
+	return true;
+}
+
+void inspect_wake(struct inspect *in)
+{
+	for (int host = 0; host < 2; host++)
+		for (int tx = 0; tx < 2; tx++)
+			for_each_ring(in, r, host, tx)
+				shadow_daemon_awake(r->rc.shadow);
+}
+
+/* ---- life ---- */
+
+struct inspect *inspect_new(const struct inspect_config *cfg)
+{
+	struct inspect *in = calloc(1, sizeof(*in));
+	struct origins_config oc = {
+		.n_rings = cfg->n_rings,
+		.n_records = 16,
+		.n_sources = SOURCES,
+		.source_age_s = SOURCE_AGE_S,
+	};
+
+	if (!in)
+		return NULL;
+	/* A program may hold on to a ring's worth and be shown another. */
+	while (oc.n_records < 2 * cfg->n_slots)
+		oc.n_records *= 2;
+	memcpy(oc.hash_key, cfg->hash_key, sizeof(oc.hash_key));
+	in->w = cfg->w;
+	in->wb = cfg->wb;
+	in->ops = cfg->ops;
+	in->n_rings = cfg->n_rings;
+	in->bufs = worker_bufs(cfg->w);
+	in->buf_ops = worker_buf_ops(cfg->w);
+	in->batch = worker_batch(cfg->w);
+	in->next_group_ns = NEVER;
+	list_init(&in->clients);
+	in->slots = calloc(cfg->n_slots, sizeof(*in->slots));
+	for (int i = 0; i < INTERCEPT_SIDE_N; i++) {
+		in->origins[i] = origins_new(&oc);
+		in->groups[i] = regroup_new(GROUPS, in->buf_ops);
+		if (!in->origins[i] || !in->groups[i])
+			return inspect_free(in);
+	}
+	return in->slots ? in : inspect_free(in);
+}
+
+struct inspect *inspect_free(struct inspect *in)
+{
+	if (!in)
+		return NULL;
+	for (int i = 0; i < INTERCEPT_SIDE_N; i++) {
+		origins_free(in->origins[i]);
+		regroup_free(in->groups[i]);
+	}
+	free(in->slots);
+	free(in);
+	return NULL;
+}
+
+void inspect_start(struct inspect *in)
+{
+	struct intercept *ic = bridge_intercept(in->wb->br);
+	struct intercept_settings s = ic->set;
+
+	s.n_rings = (uint16_t)in->n_rings;
+	s.slot_len = buf_room(in->bufs, MEM_BUF_FIRST);
+	intercept_set(ic, &s);
+	in->wb->inspect = in;
+}
+
+void inspect_stop(struct inspect *in)
+{
+	const struct regroup_sink sink = inspect_sink(in);
+
+	/* Frames that came back in part are the last. */
+	for (int side = 0; side < INTERCEPT_SIDE_N; side++) {
+		inspect_begin(in, (enum intercept_side)side, false, clock_now_ns());
+		regroup_flush(in->groups[side], &sink);
+		inspect_end(in);
+	}
+	in->wb->inspect = NULL;
+}
+
+void inspect_stats(const struct inspect *in, struct origins_stats ret[INTERCEPT_SIDE_N],
+		   struct regroup_stats ret_groups[INTERCEPT_SIDE_N])
+{
+	for (int i = 0; i < INTERCEPT_SIDE_N; i++) {
+		origins_stats(in->origins[i], &ret[i]);
+		regroup_stats(in->groups[i], &ret_groups[i]);
+	}
+}

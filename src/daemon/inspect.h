@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Frames of a bridge to and from the rings of netmap programs: lists of the engine into RX rings,
+ * TX rings into the engine, what becomes of frames when a program dies or hangs. Descriptors, names
+ * and rights are endpoint.h's.
+ *
+ * Threads: made and freed by the main thread; all else runs in the worker of the bridge (W).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "core/inject.h"
+#include "core/regroup.h"
+#include "daemon/worker.h"
+#include "mem/ringcheck.h"
+
+struct inspect;
+
+struct inspect_counters {
+	uint64_t n_frames;   /* shown or taken */
+	uint64_t n_segments; /* RX: of them segments of GSO frames */
+	uint64_t n_copied;   /* RX: of them copied, because others have the buffer too */
+	uint64_t n_full;     /* RX: frames that found no room */
+	uint64_t n_refused;  /* TX: longer than any buffer, or no buffer for them */
+	uint64_t n_stalls;   /* RX */
+	uint64_t n_bells;    /* doorbells rung */
+};
+
+/* One app-visible ring. Embedded in the endpoint's object. */
+struct inspect_ring {
+	struct ringcheck rc;
+	uint8_t side;  /* RX: whose frames it shows; TX: whose frames come back. enum intercept_side */
+	uint8_t index; /* below RINGS_MAX */
+	bool host;     /* a host ring */
+	bool bound;    /* the worker uses it */
+	uint8_t state; /* RX: enum intercept_ring_state */
+	uint32_t head, n_syncs; /* RX: as the last round saw them */
+	uint64_t moved_ns; /* RX: when its head last moved, or the first frame came */
+	struct inspect_counters counters;
+};
+
+/* A descriptor that is bound to rings. Embedded in the endpoint's object. */
+struct inspect_client {
+	struct worker_bell bell;
+	struct list node;
+	struct inspect *in;
+	uint64_t rings[2][2]; /* bits by [host][tx] */
+	bool listening;       /* in the worker's epoll set */
+};
+
+enum inspect_event { INSPECT_READER, INSPECT_STALL, INSPECT_RETURN };
+
+struct inspect_ops {
+	void *ctx;
+	/* Something happened to an RX ring. W. */
+	void (*event)(void *ctx, enum inspect_event e, const struct inspect_ring *r);
+	/* The client's descriptor has a request, or hung up; it is not listened to any more. W. */
+	void (*request)(void *ctx, struct inspect_client *c);
+};
+
+struct inspect_config {
+	struct worker *w;
+	struct worker_bridge *wb;
+	uint32_t n_rings; /* of each side */
+	uint32_t n_slots; /* of the largest ring */
+	struct inspect_ops ops;
+	uint8_t hash_key[16]; /* random */
+};
+
+/* NULL when there is no memory. */
+struct inspect *inspect_new(const struct inspect_config *cfg);
+/* After inspect_stop() and without rings. Returns NULL; NULL is fine. */
+struct inspect *inspect_free(struct inspect *in);
+
+/* W. The bridge's frames come here from now on; and no more. */
+void inspect_start(struct inspect *in);
+void inspect_stop(struct inspect *in);
+
+/* W. A ring that ringcheck_init() was called for; side, index and host are set. */
+void inspect_ring_add(struct inspect *in, struct inspect_ring *r);
+/* W. The ring has no user any more: its frames go on or are dropped, as `fail` says. */
+void inspect_ring_del(struct inspect *in, struct inspect_ring *r);
+/* W. bell.fd and rings are set. 0 or -errno. */
+int inspect_client_add(struct inspect *in, struct inspect_client *c);
+void inspect_client_del(struct inspect *in, struct inspect_client *c);
+/* W. Listens to the client's descriptor again. */
+void inspect_client_listen(struct inspect_client *c);
+/* W. The port is gone: syncs of all rings fail from now on, and clients are woken. */
+void inspect_shut(struct inspect *in);
+
+/* W, by the worker. Lists of rings in e: shows what they hold; what finds no room may go on. */
+void inspect_show(struct inspect *in, struct egress *e, uint64_t now_ns);
+/* One round: what programs sent, rings that began to be read or stopped. True: there was work. */
+bool inspect_poll(struct inspect *in, uint64_t now_ns);
+/* Before the worker sleeps: false if there is work; else when to call inspect_poll() at the latest. */
+bool inspect_sleep(struct inspect *in, uint64_t now_ns, uint64_t *ret_until_ns);
+/* After it slept. */
+void inspect_wake(struct inspect *in);
+
+/* W. */
+void inspect_stats(const struct inspect *in, struct origins_stats ret[INTERCEPT_SIDE_N],
+		   struct regroup_stats ret_groups[INTERCEPT_SIDE_N]);

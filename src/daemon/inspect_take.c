@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* From rings back into the bridge. */
+#include <string.h>
+
+#include "daemon/inspect_internal.h"
+
+/* ---- the batch ---- */
+
+void inspect_begin(struct inspect *in, enum intercept_side side, bool withdrawing, uint64_t now_ns)
+{
+	in->side = side;
+	in->withdrawing = withdrawing;
+	in->batch->n = 0;
+	in->batch->now_ns = now_ns;
+}
+
+void inspect_end(struct inspect *in)
+{
+	struct bridge *br = in->wb->br;
+
+	if (in->batch->n == 0)
+		return;
+	if (in->withdrawing)
+		bridge_withdraw(br, in->side, in->batch, in->batch_origins);
+	else if (in->side == INTERCEPT_NIC)
+		bridge_inject(br, in->batch, in->batch_origins);
+	else
+		bridge_inject_host(br, in->batch, in->batch_origins);
+	worker_forward(in->w, in->wb);
+	in->batch->n = 0;
+}
+
+static void emit(void *ctx, const struct frame *f, const struct origin *o)
+{
+	struct inspect *in = ctx;
+
+	if (in->batch->n == BATCH_MAX)
+		inspect_end(in);
+	in->batch_origins[in->batch->n] = *o;
+	in->batch->frames[in->batch->n++] = *f;
+}
+
+struct regroup_sink inspect_sink(struct inspect *in)
+{
+	return (struct regroup_sink){.ctx = in, .emit = emit};
+}
+
+/* ---- frames of slots ---- */
+
+/* Slots of the frame that starts at s. The last of a series may lack its end. */
+static uint32_t frame_slots(const struct ring_slot *s, uint32_t n)
+{
+	uint32_t k = 0;
+
+	while (k + 1 < n && s[k].flags & NS_MOREFRAG)
+		k++;
+	return k + 1;
+}
+
+/* A frame of several slots, copied together; its first buffer is its name among origins. */
+static bool gather(struct inspect *in, const struct ring_slot *s, uint32_t k, struct frame *ret)
+{
+	uint32_t len = 0;
+	uint8_t *to;
+
+	for (uint32_t i = 0; i < k; i++)
+		len += s[i].len;
+	ret->buf = in->buf_ops->get(in->buf_ops->ctx, len, &to);
+	if (!ret->buf)
+		return false;
+	ret->data = to;
+	ret->len = len;
+	for (uint32_t i = 0; i < k; i++) {
+		memcpy(to, buf_data(in->bufs, s[i].buf) + s[i].offset, s[i].len);
+		to += s[i].len;
+	}
+	return true;
+}
+
+/*
+ * Makes one frame of k slots, whose buffers are ours. *ret_name: the buffer it was known by. False:
+ * no buffer is large enough, or none is left; all buffers were given back.
+ */
+static bool make_frame(struct inspect *in, const struct ring_slot *s, uint32_t k, struct frame *ret,
+		       uint32_t *ret_name)
+{
+	bool ok = true;
+
+	memset(ret, 0, sizeof(*ret));
+	*ret_name = s->buf;
+	if (likely(k == 1)) {
+		ret->buf = s->buf;
+		ret->data = buf_data(in->bufs, s->buf) + s->offset;
+		ret->len = s->len;
+		return true;
+	}
+	ok = gather(in, s, k, ret);
+	for (uint32_t i = 0; i < k; i++)
+		buf_put_one(in->bufs, s[i].buf);
+	return ok;
+}
+
+/* ---- what programs sent ---- */
+
+static void come_back(struct inspect *in, struct inspect_ring *r, const struct ring_slot *s,
+		      uint32_t k, uint64_t now_ns)
+{
+	const struct regroup_sink sink = inspect_sink(in);
+	struct origin o = {.how = ORIGIN_UNKNOWN};
+	struct frame f;
+	uint32_t name, buf;
+
+	if (!make_frame(in, s, k, &f, &name)) {
+		r->counters.n_refused++;
+		return;
+	}
+	r->counters.n_frames++;
+	if (!frame_parse(&f)) { /* its end is bridge_inject()'s to decide */
+		sink.emit(sink.ctx, &f, &o);
+		return;
+	}
+	buf = f.buf;
+	f.buf = name;
+	origins_match(in->origins[r->side], &f, now_ns, &o);
+	f.buf = buf;
+	regroup_return(in->groups[r->side], &f, &o, now_ns, &sink);
+}
+
+uint32_t inspect_take(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
+{
+	struct ring_slot slots[RINGCHECK_BATCH];
+	uint32_t n = ringcheck_tx_take(&r->rc, in->bufs, slots, RINGCHECK_BATCH);
+
+	if (n == 0) {
+		inspect_publish(in, r); /* slots that were passed over */
+		return 0;
+	}
+	inspect_begin(in, (enum intercept_side)r->side, false, now_ns);
+	for (uint32_t i = 0; i < n;) {
+		const uint32_t k = frame_slots(slots + i, n - i);
+
+		come_back(in, r, slots + i, k, now_ns);
+		i += k;
+	}
+	inspect_end(in);
+	inspect_publish(in, r);
+	return n;
+}
+
+/* ---- what programs did not take ---- */
+
+static void go_round(struct inspect *in, struct inspect_ring *r, const struct ring_slot *s,
+		     uint32_t k, uint64_t now_ns)
+{
+	const struct regroup_sink sink = inspect_sink(in);
+	struct origin o = {.how = ORIGIN_UNKNOWN};
+	struct frame f;
+	uint32_t name;
+
+	if (!make_frame(in, s, k, &f, &name)) {
+		r->counters.n_refused++;
+		return;
+	}
+	origins_withdraw(in->origins[r->side], name, &o);
+	if (frame_parse(&f))
+		regroup_return(in->groups[r->side], &f, &o, now_ns, &sink);
+	else
+		sink.emit(sink.ctx, &f, &o);
+}
+
+void inspect_withdraw(struct inspect *in, struct inspect_ring *r, enum ringcheck_which which,
+		      uint64_t now_ns)
+{
+	const struct regroup_sink sink = inspect_sink(in);
+	uint32_t n = ringcheck_rx_withdraw(&r->rc, in->bufs, which, in->slots);
+
+	inspect_begin(in, (enum intercept_side)r->side, true, now_ns);
+	for (uint32_t i = 0; i < n;) {
+		const uint32_t k = frame_slots(in->slots + i, n - i);
+
+		go_round(in, r, in->slots + i, k, now_ns);
+		i += k;
+	}
+	if (which == RINGCHECK_UNRELEASED)
+		regroup_released(in->groups[r->side], r->index, UINT64_MAX, now_ns, &sink);
+	inspect_end(in);
+}

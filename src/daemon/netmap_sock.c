@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A connection is a netmap descriptor. Until it is registered the main thread listens to it, then
+ * the worker of its port does, for doorbells; what is no doorbell comes here through on_request(). A
+ * packet that breaks the protocol costs the program its descriptor.
+ */
+#include "daemon/netmap_sock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/endpoint.h"
+#include "sys/clock.h"
+#include "sys/loop.h"
+#include "sys/sock.h"
+
+LOG_MODULE("daemon/netmap_sock");
+
+#define CLIENTS_MAX	1024u
+#define CLIENTS_PER_UID 256u /* of users other than root */
+#define FDS_MAX		4u
+
+struct netmap_sock {
+	struct daemon *d;
+	struct loop_source *source;
+	struct limit limit;
+	uint32_t n_clients;
+	int fd;
+	char *path;
+};
+
+static void client_free(struct nm_client *c)
+{
+	endpoint_release(c);
+	loop_del(c->source);
+	list_del(&c->node);
+	c->es = NULL;
+	close(c->fd);
+	free(c);
+}
+
+static uint32_t count_clients(struct daemon *d, uid_t uid, bool any)
+{
+	uint32_t n = 0;
+
+	list_for_each (i, endpoints_clients(d->endpoints))
+		n += any || list_entry(i, struct nm_client, node)->peer.uid == uid;
+	return n;
+}
+
+/* ---- packets ---- */
+
+/* One packet and the descriptor that came with it, -1 without; others are closed. */
+static ssize_t receive(int fd, void *buf, size_t size, int *ret_fd)
+{
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+	} control;
+	struct iovec iov = {buf, size};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = &control,
+			   .msg_controllen = sizeof(control)};
+	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	*ret_fd = -1;
+	if (n < 0)
+		return -errno;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0);
+		     at += sizeof(int)) {
+			int got;
+
+			memcpy(&got, CMSG_DATA(c) + at, sizeof(got));
+			if (*ret_fd < 0)
+				*ret_fd = got;
+			else
+				close(got);
+		}
+	}
+	return m.msg_flags & MSG_TRUNC ? (ssize_t)size + 1 : n;
+}
+
+/* What the reply socket does not take is lost: the program sees it closed. */
+static void send_reply(int fd, const void *buf, size_t len, const struct nm_reply *rep)
+{
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(2 * sizeof(int))];
+	} control;
+	struct iovec iov = {(void *)buf, len};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+
+	memset(&control, 0, sizeof(control));
+	if (rep->n_fds > 0) {
+		m.msg_control = &control;
+		m.msg_controllen = CMSG_SPACE(rep->n_fds * sizeof(int));
+		control.h.cmsg_level = SOL_SOCKET;
+		control.h.cmsg_type = SCM_RIGHTS;
+		control.h.cmsg_len = CMSG_LEN(rep->n_fds * sizeof(int));
+		memcpy(CMSG_DATA(&control.h), rep->fds, rep->n_fds * sizeof(int));
+	}
+	if (sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		log_debug("netmap: a reply was not taken: %s", strerror(errno));
+}
+
+/* A request, whole. 0, or -EPROTO. */
+static int on_packet(struct nm_client *c, const uint8_t *buf, size_t len, int reply_fd)
+{
+	static struct attach_msg m;
+	static struct nm_reply rep;
+	static uint8_t out[ATTACH_PACKET_MAX];
+
+	if (reply_fd < 0 || attach_parse(buf, len, &m))
+		return -EPROTO;
+	memset(&rep, 0, sizeof(rep));
+	/* Names go into the log. */
+	for (char *p = m.h.program; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	for (char *p = m.h.name; *p; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	if (!c->registered)
+		snprintf(c->program, sizeof(c->program), "%s", m.h.program);
+	endpoint_request(c, &m, &rep);
+	len = attach_build(out, &rep.h, rep.body, &m, rep.rings);
+	send_reply(reply_fd, out, len, &rep);
+	return 0;
+}
+
+/* Reads what there is. False: the descriptor is gone, or its end. */
+static bool drain(struct nm_client *c)
+{
+	static uint8_t buf[sizeof(struct attach_request) + ATTACH_BODY_MAX + ATTACH_OPTIONS_MAX];
+
+	for (int turns = 0; turns < 16; turns++) {
+		int reply_fd, r = 0;
+		ssize_t n = receive(c->fd, buf, sizeof(buf), &reply_fd);
+
+		if (n == -EAGAIN || n == -EINTR)
+			return true;
+		if (n > 1 || (n == 1 && buf[0] != ATTACH_DOORBELL))
+			r = n > (ssize_t)sizeof(buf) ? -EPROTO
+						     : on_packet(c, buf, (size_t)n, reply_fd);
+		if (reply_fd >= 0)
+			close(reply_fd);
+		if (r)
+			log_warn("netmap: pid=%d uid=%u sent what is no request, closed",
+				 (int)c->peer.pid, (unsigned int)c->peer.uid);
+		if (n <= 0 || r)
+			return false;
+	}
+	return true;
+}
+
+static void on_readable(void *ctx, unsigned int events);
+
+/* Who listens from now on: the worker to registered descriptors, the main thread to others. */
+static void listen_again(struct nm_client *c)
+{
+	if (c->port && c->port->vb) {
+		c->source = loop_del(c->source);
+		endpoint_listen(c);
+	} else if (!c->source) {
+		c->source = loop_fd(c->es_loop, c->fd, LOOP_READ, on_readable, c);
+		if (!c->source)
+			client_free(c);
+	}
+}
+
+static void on_request(struct nm_client *c)
+{
+	if (drain(c))
+		listen_again(c);
+	else
+		client_free(c);
+}
+
+static void on_readable(void *ctx, unsigned int events)
+{
+	on_request(ctx);
+}
+
+/* ---- connections ---- */
+
+static bool may_open(const struct netmap_sock *s, const struct sock_peer *p)
+{
+	return p->uid == 0 || p->uid == geteuid() || (s->d->group && p->in_group);
+}
+
+static const char *refused(struct netmap_sock *s, const struct sock_peer *p)
+{
+	if (!may_open(s, p))
+		return "not permitted";
+	if (count_clients(s->d, 0, true) >= CLIENTS_MAX)
+		return "too many descriptors";
+	if (p->uid != 0 && count_clients(s->d, p->uid, false) >= CLIENTS_PER_UID)
+		return "too many descriptors of this user";
+	return NULL;
+}
+
+static void on_accept(void *ctx, unsigned int events)
+{
+	struct netmap_sock *s = ctx;
+	struct sock_peer peer;
+	struct nm_client *c;
+	const char *why;
+	uint64_t more;
+	int fd = sock_accept(s->fd);
+
+	if (fd < 0)
+		return;
+	why = sock_peer(fd, s->d->group, &peer) ? "unknown peer" : refused(s, &peer);
+	c = why ? NULL : calloc(1, sizeof(*c));
+	if (!c) {
+		if (limit_take(&s->limit, clock_now_ns(), &more))
+			log_warn("netmap: pid=%d uid=%u refused: %s", (int)peer.pid,
+				 (unsigned int)peer.uid, why ? why : "no memory");
+		close(fd);
+		return;
+	}
+	c->es = s->d->endpoints;
+	c->es_loop = s->d->loop;
+	c->fd = fd;
+	c->peer = peer;
+	list_init(&c->ic.node);
+	list_append(endpoints_clients(c->es), &c->node);
+	listen_again(c);
+}
+
+struct netmap_sock *netmap_sock_new(struct daemon *d, const char *path)
+{
+	struct netmap_sock *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->d = d;
+	s->path = strdup(path);
+	s->fd = s->path ? sock_listen_packets(path, d->group ? d->group : (gid_t)-1) : -ENOMEM;
+	if (s->fd < 0) {
+		log_err("netmap socket %s: %s", path, strerror(-s->fd));
+		free(s->path);
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+int netmap_sock_start(struct netmap_sock *s)
+{
+	endpoints_set_request(s->d->endpoints, on_request);
+	s->source = loop_fd(s->d->loop, s->fd, LOOP_READ, on_accept, s);
+	return s->source ? 0 : -ENOMEM;
+}
+
+struct netmap_sock *netmap_sock_free(struct netmap_sock *s)
+{
+	if (!s)
+		return NULL;
+	if (s->d->endpoints)
+		list_for_each_safe (i, endpoints_clients(s->d->endpoints))
+			client_free(list_entry(i, struct nm_client, node));
+	loop_del(s->source);
+	close(s->fd);
+	unlink(s->path);
+	free(s->path);
+	free(s);
+	return NULL;
+}
