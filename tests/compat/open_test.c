@@ -330,9 +330,10 @@ static void test_extmem(void **state)
 	assert_int_equal(nmport_parse(d, "netmap:eth0/q"), -1);
 	assert_string_equal(d->hdr.nr_name, "eth0");
 	assert_non_null(d->extmem);
-	nmport_undo_parse(d);
+	nmport_do_cleanup(d);
 	assert_null(d->extmem);
-	nmport_delete(d);
+	assert_int_equal(d->hdr.nr_options, 0);
+	nmport_undo_prepare(d);
 }
 
 static void test_mem_id(void **state)
@@ -364,6 +365,34 @@ static void test_messages(void **state)
 
 /* ---- threads ---- */
 
+static int depth, n_locks;
+static void count_lock(struct nmctx *ctx, int lock)
+{
+	depth += lock ? 1 : -1;
+	n_locks += lock;
+	assert_in_range(depth, 0, 1);
+}
+
+/* The list of regions is only touched under the context's lock. */
+static void test_lock(void **state)
+{
+	struct nmport_d *d;
+
+	own.lock = count_lock;
+	n_locks = 0;
+	d = nmport_open("netmap:eth0");
+	assert_int_equal(n_locks, 1);
+	nmport_close(d);
+	assert_int_equal(n_locks, 2);
+	fake.fail_mmap = ENOMEM;
+	assert_null(nmport_open("netmap:eth0"));
+	assert_int_equal(n_locks, 3);
+	assert_int_equal(depth, 0);
+	nmctx_set_threadsafe(); /* keeps the program's own */
+	assert_ptr_equal(own.lock, count_lock);
+	own.lock = NULL;
+}
+
 static void *open_and_close(void *arg)
 {
 	for (int i = 0; i < 200; i++) {
@@ -386,7 +415,7 @@ static void *map_and_unmap(void *arg)
 	for (int i = 0; i < 2000; i++) {
 		if (nmport_mmap(d) < 0)
 			return arg;
-		if (d->mem->refcount < 1 || NETMAP_TXRING(d->nifp, 0)->num_slots != FAKE_SLOTS)
+		if (NETMAP_TXRING(d->nifp, 0)->num_slots != FAKE_SLOTS)
 			return arg;
 		nmport_undo_mmap(d);
 	}
@@ -428,7 +457,7 @@ int main(void)
 		T(test_contexts),     T(test_failures), T(test_errno_survives_close),
 		T(test_steps),        T(test_clone),    T(test_options),
 		T(test_free_options), T(test_extmem),   T(test_mem_id),
-		T(test_messages),     T(test_threads),
+		T(test_messages),     T(test_lock),     T(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

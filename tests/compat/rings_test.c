@@ -305,6 +305,14 @@ static void test_receive_neighbours(void **state)
 	assert_int_equal(h.len, FAKE_BUF_SIZE + 4);
 	assert_int_equal(h.caplen, FAKE_BUF_SIZE + 4);
 	assert_memory_equal(h.buf + FAKE_BUF_SIZE, "tail", 4);
+	/* Behind a gap nothing is together again, whatever the sums say. */
+	arrive(r, "start", NS_MOREFRAG);
+	arrive(r, "middle", NS_MOREFRAG);
+	arrive(r, "end", 0);
+	r->slot[3].len = FAKE_BUF_SIZE * 2 - 5;
+	assert_non_null(nm_nextpkt(d, &h));
+	assert_int_equal(h.caplen, 5);
+	assert_int_equal(h.len, FAKE_BUF_SIZE * 2 + 3);
 	nm_close(d);
 }
 

@@ -43,7 +43,7 @@ def exported(nm, lib):
     for line in out.splitlines():
         kind, symbol = line.split()[-2:]
         name, _, version = symbol.partition("@")
-        if kind != "A":
+        if kind != "A" and not name.startswith("__odr_asan."):  # the sanitizer's own
             names[name] = version.lstrip("@")
     return names
 
