@@ -53,7 +53,7 @@ struct source {
 	uint64_t key; /* address and VLAN id, 0: free */
 	uint32_t generation;
 	uint16_t port;
-	uint16_t seen; /* in units of four seconds; wraps after three days */
+	uint16_t seen; /* in units of 2^32 ns; wraps after three days */
 };
 
 struct origins {
@@ -68,7 +68,10 @@ struct origins {
 	uint32_t source_age; /* in the units of struct source */
 	struct flowhash_key key;
 	struct origins_stats stats;
-	uint64_t n_lent[]; /* per ring */
+	struct ring {
+		uint32_t next; /* slot of the next record */
+		uint32_t n;    /* records in use */
+	} rings[];
 };
 
 static uint32_t pow2_above(uint32_t n)
@@ -85,12 +88,13 @@ static void clear_records(struct origins *os)
 	memset(os->records, 0, sizeof(*os->records) * os->n_rings * os->n_records);
 	memset(os->by_buf, 0xff, sizeof(*os->by_buf) * (os->hash_mask + 1));
 	memset(os->by_digest, 0xff, sizeof(*os->by_digest) * (os->hash_mask + 1));
+	memset(os->rings, 0, sizeof(os->rings[0]) * os->n_rings);
 }
 
 struct origins *origins_new(const struct origins_config *cfg)
 {
 	const uint32_t n = cfg->n_rings * cfg->n_records;
-	struct origins *os = calloc(1, sizeof(*os) + cfg->n_rings * sizeof(os->n_lent[0]));
+	struct origins *os = calloc(1, sizeof(*os) + cfg->n_rings * sizeof(os->rings[0]));
 
 	if (!os)
 		return NULL;
@@ -98,7 +102,7 @@ struct origins *origins_new(const struct origins_config *cfg)
 	os->n_records = cfg->n_records;
 	os->hash_mask = pow2_above(n) - 1;
 	os->set_mask = cfg->n_sources / WAYS - 1;
-	os->source_age = (cfg->source_age_s + 3) / 4;
+	os->source_age = (uint32_t)(cfg->source_age_s * SECOND_NS >> 32);
 	os->records = aligned_alloc(64, sizeof(*os->records) * n);
 	os->by_buf = malloc(sizeof(*os->by_buf) * (os->hash_mask + 1));
 	os->by_digest = malloc(sizeof(*os->by_digest) * (os->hash_mask + 1));
@@ -186,9 +190,14 @@ static inline void unlink_digest(struct origins *os, struct record *r)
 
 static inline void remove_record(struct origins *os, struct record *r)
 {
+	struct ring *ring = &os->rings[r->o.ring];
+
 	unlink_buf(os, r, (uint32_t)(r - os->records));
 	unlink_digest(os, r);
 	r->len = 0;
+	/* From the start again when all are back, for those records are still in the cache. */
+	if (--ring->n == 0)
+		ring->next = 0;
 }
 
 static inline struct record *find_buf(struct origins *os, uint32_t buf)
@@ -251,7 +260,7 @@ static inline uint16_t first_vid(const struct frame *f)
 
 static inline uint16_t source_time(uint64_t now_ns)
 {
-	return (uint16_t)(now_ns / (4 * SECOND_NS));
+	return (uint16_t)(now_ns >> 32);
 }
 
 static inline struct source *source_set(struct origins *os, uint64_t key)
@@ -266,24 +275,31 @@ static inline uint64_t source_key(uint64_t mac, uint16_t vid)
 	return mac << 12 | vid;
 }
 
-static void note_source(struct origins *os, const struct frame *f, const struct origin *o)
+/* A new address takes the place of the one that was not seen for longest; a free one is oldest. */
+static _cold_ struct source *oldest_source(struct source *s, uint16_t now)
+{
+	struct source *r = s;
+
+	for (uint32_t i = 1; i < WAYS && r->key; i++) {
+		if (!s[i].key || (uint16_t)(now - s[i].seen) > (uint16_t)(now - r->seen))
+			r = &s[i];
+	}
+	return r;
+}
+
+static inline void note_source(struct origins *os, const struct frame *f, const struct origin *o)
 {
 	const uint64_t key = source_key(f->src, o->vid);
 	const uint16_t now = source_time(o->time_ns);
-	struct source *s = source_set(os, key), *r = s;
+	struct source *s = source_set(os, key), *r;
 
-	for (uint32_t i = 0; i < WAYS; i++) {
-		if (s[i].key == key) {
-			r = &s[i];
-			break;
-		}
-		/* a free one is older than any other */
-		if (r->key &&
-		    (!s[i].key || (uint16_t)(now - s[i].seen) > (uint16_t)(now - r->seen)))
-			r = &s[i];
-	}
-	if (r->key == key && r->seen == now && r->port == o->port && r->generation == o->generation)
+	/* Computed, not branched to: which one it is cannot be predicted. */
+	r = s + (s[1].key == key) + (s[2].key == key) * 2 + (s[3].key == key) * 3;
+	if (likely(r->key == key && r->seen == now && r->port == o->port &&
+		   r->generation == o->generation))
 		return; /* the cache line stays clean */
+	if (r->key != key)
+		r = oldest_source(s, now);
 	*r = (struct source){key, o->generation, o->port, now};
 }
 
@@ -309,17 +325,20 @@ static bool find_source(struct origins *os, const struct frame *f, uint64_t now_
 
 void origins_lend(struct origins *os, const struct frame *f, const struct origin *o)
 {
-	uint32_t i =
-		o->ring * os->n_records + ((uint32_t)os->n_lent[o->ring]++ & (os->n_records - 1));
+	struct ring *ring = &os->rings[o->ring];
+	uint32_t i = o->ring * os->n_records + ring->next;
 	struct record *r = &os->records[i], *old = find_buf(os, f->buf);
 
 	assert(o->ring < os->n_rings && f->buf != 0 && f->len != 0);
 	if (unlikely(old)) /* the caller missed a release: the buffer means the new frame */
 		unlink_buf(os, old, (uint32_t)(old - os->records));
-	if (r->len) {
+	if (unlikely(r->len)) {
 		remove_record(os, r);
 		os->stats.n_evicted++;
 	}
+	ring->next = (i + 1) & (os->n_records - 1);
+	ring->n++;
+	prefetch(r + 1);
 	r->o = *o;
 	r->o.vid = first_vid(f);
 	r->buf = f->buf;
@@ -339,8 +358,8 @@ void origins_release(struct origins *os, uint32_t buf)
 	if (!r)
 		return;
 	unlink_buf(os, r, (uint32_t)(r - os->records));
-	if (!r->digest)
-		r->len = 0; /* nothing finds it any more */
+	if (!r->digest) /* nothing finds it any more */
+		remove_record(os, r);
 }
 
 /* The origin of a record, which is consumed. */
@@ -352,6 +371,24 @@ static void consume(struct origins *os, struct record *r, enum origin_how how, s
 	remove_record(os, r);
 }
 
+/* Without the buffer: by what the frame says. */
+static void match_bytes(struct origins *os, const struct frame *frame, uint64_t now_ns,
+			struct origin *ret)
+{
+	struct frame f = *frame;
+	struct record *r;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->how = ORIGIN_UNKNOWN;
+	if (!frame_parse(&f))
+		return;
+	r = find_digest(os, digest_of(os, &f), f.len);
+	if (r)
+		consume(os, r, ORIGIN_DIGEST, ret);
+	else if (find_source(os, &f, now_ns, ret))
+		ret->how = ORIGIN_SOURCE;
+}
+
 void origins_match(struct origins *os, const struct frame *f, uint64_t now_ns, struct origin *ret)
 {
 	struct record *r = find_buf(os, f->buf);
@@ -361,12 +398,7 @@ void origins_match(struct origins *os, const struct frame *f, uint64_t now_ns, s
 		os->quiet += os->quiet < QUIET;
 	} else {
 		os->quiet = 0;
-		r = find_digest(os, digest_of(os, f), f->len);
-		memset(ret, 0, sizeof(*ret));
-		if (r)
-			consume(os, r, ORIGIN_DIGEST, ret);
-		else
-			ret->how = find_source(os, f, now_ns, ret) ? ORIGIN_SOURCE : ORIGIN_UNKNOWN;
+		match_bytes(os, f, now_ns, ret);
 	}
 	os->stats.n_by[ret->how]++;
 }
