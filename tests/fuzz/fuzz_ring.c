@@ -254,6 +254,8 @@ static void step(struct fuzz *z)
 	expect(owned(z, z->owner) == 2 * N_SLOTS + N_EXTRA);
 	expect(owned(z, z->victim) == N_VICTIM);
 	expect(owned(z, BUF_DAEMON) == 0);
+	expect(z->tx.rc.head < N_SLOTS && z->rx.rc.head < N_SLOTS);
+	expect(ring_between(z->rx.rc.head, z->rx.rc.tail, z->rx.rc.pos, N_SLOTS));
 }
 
 static void fuzz_init(struct fuzz *z)
