@@ -2,7 +2,7 @@
 # ./dev test and ./dev san. Each step adds a line to $results: name passed failed skipped seconds.
 # A step in which nothing ran counts as a failure: a suite that has lost its tests must not be green.
 
-meson_suites=(unit style model sim fuzz)
+meson_suites=(unit style model sim fuzz compat)
 results=
 
 start_results()
