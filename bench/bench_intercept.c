@@ -281,10 +281,8 @@ static void check(struct bench *b)
 	origins_stats(b->os, &st);
 	if (c->taken == 0 || c->taken != c->returned || !c->uninspected)
 		fail("not all frames came back");
-	if (st.n_by[ORIGIN_UNKNOWN])
-		fail("frames without an origin");
 	/* the first copies after a long time of swapping have no digest */
-	if (st.n_by[ORIGIN_SOURCE] > st.n_by[ORIGIN_DIGEST] / 100)
+	if (st.n_by[ORIGIN_SOURCE] + st.n_by[ORIGIN_UNKNOWN] > st.n_by[ORIGIN_DIGEST] / 100)
 		fail("digests did not match");
 	for (unsigned r = 0; r < DROP_N; r++) {
 		if (b->sides[0].bport->counters.drops.n[r] +
