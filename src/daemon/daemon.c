@@ -266,6 +266,8 @@ static int start_netlink(struct daemon *d)
 		log_err("netlink: %s", r ? err_text(r) : "cannot be watched");
 		return -1;
 	}
+	d->seen = json_object();
+	ports_note_links(d);
 	return 0;
 }
 
@@ -458,6 +460,7 @@ void daemon_stop(struct daemon *d)
 	d->events = events_free(d->events);
 	d->loop = loop_free(d->loop);
 	d->nl = netlink_close(d->nl);
+	json_decref(d->seen);
 	free(d->config_path);
 	if (d->lock_fd >= 0)
 		close(d->lock_fd);

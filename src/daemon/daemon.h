@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -67,6 +68,9 @@ struct daemon {
 	struct endpoints *endpoints; /* netmap ports and programs */
 	struct list bridges; /* of struct vbridge */
 	struct config *config; /* applied last; NULL before */
+	json_t *seen;	       /* devices that are there: ifindex as text -> name, see ports.c */
+	bool planning;	       /* plan_apply() is at work: no device joins by itself */
+	bool missed_link;      /* one appeared meanwhile */
 	struct limit join_limit; /* of complaints about devices that patterns match */
 };
 

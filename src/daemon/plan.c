@@ -225,26 +225,42 @@ static void push_undo_port_del(struct plan *p, struct vport *vp)
 	push_undo(p, "port.add", add);
 }
 
-/* Ports that a former text brought in and that the new one has no place for. */
-static int drop_ports(struct plan *p)
+/* Does another bridge of the new text name this port? */
+static bool moves(const struct plan *p, const struct vport *vp)
+{
+	const json_t *list = json_object_get(p->new->root, "bridges");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *b = json_array_get(list, i), *c = config_port(b, vp->name);
+
+		if (strcmp(text_of(b, "name"), vp->vb->name) && c && text_of(c, "name"))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Ports that a former text brought in and that the new one has no place for in their bridge. Those
+ * that move to another bridge have to leave before they can join it; all others when nothing can
+ * fail any more: a TAP that is gone does not come back as it was.
+ */
+static void drop_ports(struct plan *p, bool moving)
 {
 	for_each_bridge(vb, p->d) {
 		const json_t *b = config_bridge(p->new, vb->name);
 
 		list_for_each_safe(i, &vb->ports) {
 			struct vport *vp = list_entry(i, struct vport, node);
-			const json_t *c = b ? config_port(b, vp->name) : NULL;
 
-			if (vp->host || !vp->from_config || c)
+			if (vp->host || !vp->from_config || (b && config_port(b, vp->name)))
 				continue;
-			if (!b && !config_bridge(p->old, vb->name))
+			if (moving != moves(p, vp))
 				continue;
 			push_undo_port_del(p, vp);
 			note(p, json_sprintf("delif %s %s", vb->name, vp->name));
 			ports_del(vp);
 		}
 	}
-	return 0;
 }
 
 static int set_port(struct plan *p, const json_t *port, const json_t *before, struct vport *vp)
@@ -546,30 +562,46 @@ int plan_check(struct daemon *d, const struct config *c, struct ctl_error *err)
 	return 0;
 }
 
+/* All steps that can fail, in order. */
+static int do_steps(struct plan *p)
+{
+	int r = plan_check(p->d, p->new, p->err);
+
+	if (!r) {
+		drop_ports(p, true);
+		r = do_bridges(p);
+	}
+	if (!r)
+		r = do_ports(p);
+	if (!r)
+		r = do_entries(p);
+	return r;
+}
+
 int plan_apply(struct daemon *d, struct config *c, json_t **ret_changes, struct ctl_error *err)
 {
 	struct plan p = {.d = d, .old = d->config, .new = c, .err = err};
-	int r = plan_check(d, c, err);
+	int r;
 
 	p.changes = json_array();
 	p.undo = json_array();
-	if (!r)
-		r = drop_ports(&p);
-	if (!r)
-		r = do_bridges(&p);
-	if (!r)
-		r = do_ports(&p);
-	if (!r)
-		r = do_entries(&p);
+	d->planning = true;
+	r = do_steps(&p);
 	if (r) {
 		roll_back(&p);
 		config_free(c);
 	} else {
 		/* commit */
+		drop_ports(&p, false);
 		drop_bridges(&p);
 		do_daemon(&p);
 		config_free(d->config);
 		d->config = c;
+	}
+	d->planning = false;
+	if (d->missed_link) {
+		d->missed_link = false;
+		ports_follow_all(d);
 	}
 	json_decref(p.undo);
 	if (!r && ret_changes)

@@ -655,9 +655,45 @@ static void follow_gone(struct vport *vp, const struct netlink_link *l)
 	vanish(vp);
 }
 
+/*
+ * Keeps the list of devices that are there. True when this one has appeared or has a new name: only
+ * then may the configuration join it, or what somebody took out by hand would be back at once.
+ */
+static bool has_appeared(struct daemon *d, bool gone, const struct netlink_link *l)
+{
+	const char *name;
+	char key[16];
+
+	snprintf(key, sizeof(key), "%u", l->ifindex);
+	if (gone) {
+		json_object_del(d->seen, key);
+		return false;
+	}
+	name = json_string_value(json_object_get(d->seen, key));
+	if (name && !strcmp(name, l->name))
+		return false;
+	if (d->planning) {
+		d->missed_link = true;
+		return false;
+	}
+	json_object_set_new(d->seen, key, json_string(l->name));
+	return true;
+}
+
+static void note_link(void *ctx, bool gone, const struct netlink_link *l)
+{
+	has_appeared(ctx, gone, l);
+}
+
+void ports_note_links(struct daemon *d)
+{
+	netlink_links(d->nl, note_link, d);
+}
+
 void ports_follow_link(struct daemon *d, bool gone, const struct netlink_link *l)
 {
 	struct vport *vp = find_by_index(d, l->ifindex);
+	bool appeared = has_appeared(d, gone, l);
 
 	if (vp && gone) {
 		follow_gone(vp, l);
@@ -672,7 +708,7 @@ void ports_follow_link(struct daemon *d, bool gone, const struct netlink_link *l
 	vp = ports_find(d, NULL, l->name);
 	if (vp && !vp->port && !vp->tap)
 		come_back(vp, l);
-	else if (!vp)
+	else if (!vp && appeared)
 		plan_follow_link(d, l);
 }
 

@@ -86,6 +86,8 @@ json_t *ports_get(struct vport *vp);
 
 /* A device is as l says now, or gone: everything that follows from it. */
 void ports_follow_link(struct daemon *d, bool gone, const struct netlink_link *l);
+/* At start: notes which devices are there, so that those that appear can be told from them. */
+void ports_note_links(struct daemon *d);
 /* Compares all ports with a snapshot: at start and after lost events. */
 void ports_follow_all(struct daemon *d);
 
