@@ -53,7 +53,8 @@ for t in build/*_test; do
     *)
         failed=$((failed + 1))
         echo "FAILED $t" | tee -a $out/unit.txt
-        tail -30 /tmp/unit.txt
+        cat /tmp/unit.txt >>$out/unit.txt
+        grep -m5 -E 'ERROR|rror:|answers' /tmp/unit.txt
         ;;
     esac
 done
@@ -74,7 +75,7 @@ fi
 
 mapfile -t args < <(sed '/^$/d' $out/pytest-args)
 VIADUCT_TEST_DEADLINE=${VIADUCT_TEST_DEADLINE:-90} VIADUCT_TEST_VM=1 /usr/bin/python3 -m pytest tests/netns \
-    -q -n "$jobs" -o timeout=1200 --junitxml=/tmp/netns.xml "${args[@]}" 2>&1 | tee /tmp/netns.txt
+    -v -n "$jobs" -o timeout=1200 --junitxml=/tmp/netns.xml "${args[@]}" 2>&1 | tee $out/netns.txt
 status=${PIPESTATUS[0]}
-cp /tmp/netns.xml /tmp/netns.txt $out/
+cp /tmp/netns.xml $out/
 echo "$status" >$out/done

@@ -86,7 +86,7 @@ run_vm()
         -accel tcg,thread=multi -cpu max -smp "$jobs" -m "${VIADUCT_VM_MEMORY:-3072}" \
         -nodefaults -no-user-config -display none -no-reboot -serial stdio \
         -kernel "$vm/root/boot/vmlinuz-$release" -initrd $vm/initramfs.cpio \
-        -append "console=ttyS0 quiet panic=-1 mitigations=off nokaslr tsc=reliable" \
+        -append "console=ttyS0 loglevel=4 panic=-1 mitigations=off" \
         -device virtio-rng-pci \
         -virtfs local,path=/,mount_tag=root,security_model=passthrough,readonly=on,multidevs=remap \
         -virtfs local,path=$vm/out,mount_tag=out,security_model=none \
@@ -108,7 +108,7 @@ vm_result()
         echo "unit:  $unit (passed failed skipped)"
         echo "netns: $netns (passed failed skipped)"
         [ -f $vm/out/done ] || echo "the guest did not finish (QEMU status $2)"
-        grep -hE '^(FAILED|ERROR|SKIPPED)' $vm/out/*.txt 2>/dev/null || true
+        grep -hoE '(FAILED|ERROR) (build|tests|test_)[^ ]*' $vm/out/*.txt 2>/dev/null | sort -u || true
     } >$vm/result.txt
     echo "recorded in $vm/result.txt"
 }
