@@ -280,26 +280,23 @@ uint32_t ringcheck_rx_put(struct ringcheck *rc, struct bufcache *b, const struct
 }
 
 /*
- * From where on frames can be taken back: tail is lowered first and `shown` read after it, so a
- * sync that shows more either is seen here, or sees the lower tail.
+ * From where on frames can be taken back, and makes that the tail. `withdrawing` is set before
+ * `shown` is read: a sync that shows more either is seen here and keeps what it shows, or sees the
+ * flag or the lower tail and shows nothing of it. So tail is never behind what was shown.
  */
 static uint32_t lower_tail(struct ringcheck *rc, enum ringcheck_which which)
 {
-	uint32_t from = rc->head, shown;
+	uint32_t from = rc->head;
 
+	ring_publish(&rc->shadow->daemon.withdrawing, 1);
 	if (which == RINGCHECK_UNSEEN) {
-		shown = shadow_shown(rc->shadow);
+		const uint32_t shown = shadow_shown(rc->shadow);
+
+		/* All is kept if it makes no sense. */
 		from = ring_between(rc->head, shown, rc->tail, rc->n) ? shown : rc->tail;
 	}
 	ring_publish(&rc->shadow->daemon.tail, from);
-	if (which == RINGCHECK_UNRELEASED)
-		return from;
-	shown = shadow_shown(rc->shadow);
-	if (unlikely(shown != from)) {
-		/* A sync came between: what it showed stays, or all if it makes no sense. */
-		from = ring_between(from, shown, rc->tail, rc->n) ? shown : rc->tail;
-		ring_publish(&rc->shadow->daemon.tail, from);
-	}
+	ring_publish(&rc->shadow->daemon.withdrawing, 0);
 	return from;
 }
 

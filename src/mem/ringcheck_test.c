@@ -524,7 +524,7 @@ static void *read_all(void *arg)
 			if (v <= last)
 				t->ok = false;
 			last = v;
-			t->n_read++;
+			__atomic_fetch_add(&t->n_read, 1, __ATOMIC_RELAXED);
 			ring->head = ring->cur = ring_next(ring->head, N_SLOTS);
 		}
 		if (nmsync_rx(&t->f->app, TID))
@@ -542,7 +542,8 @@ static void test_withdraw_while_reading(void **state)
 	pthread_t thread;
 
 	assert_int_equal(pthread_create(&thread, NULL, read_all, &t), 0);
-	while (next <= N_STRESS) {
+	/* Until both have happened: on a busy machine the reader may start late. */
+	while (next <= N_STRESS || !n_back || !__atomic_load_n(&t.n_read, __ATOMIC_RELAXED)) {
 		for (uint32_t k = next % 7; k && ringcheck_rx_space(&f->rc); k--, next++) {
 			assert_int_equal(buf_get(&f->b, &s.buf, 1), 1);
 			memcpy(buf_data(&f->b, s.buf), &next, sizeof(next));
@@ -559,7 +560,6 @@ static void test_withdraw_while_reading(void **state)
 	__atomic_store_n(&t.stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
 	assert_true(t.ok);
-	assert_true(t.n_read > 0 && n_back > 0);
 	/* Each frame was read, or taken back, or is still there: never two of them. */
 	assert_int_equal(t.n_read + n_back + ringcheck_rx_waiting(&f->rc), f->rc.n_slots);
 }

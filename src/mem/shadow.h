@@ -15,8 +15,9 @@
  *   finds the flag set clears it and owes one doorbell, so one sleep costs one doorbell.
  * - The daemon may take back frames that it published but the program has not shown to its
  *   application yet (a stalled program). The same handshake decides which those are: the program
- *   writes `shown` and then looks whether tail is still what it was; the daemon lowers tail and
- * then reads `shown`.
+ *   writes `shown` and then looks at `withdrawing` and tail; the daemon sets `withdrawing`, reads
+ *   `shown`, and lowers tail no further. Lowering tail first and looking afterwards is not enough:
+ *   indexes are modulo the ring, so a tail behind head looks like one far ahead of it.
  * - Threads and processes that share a descriptor exclude each other by the lock word, which holds
  *   the thread id of its owner. Nobody waits for it: netmap skips a busy ring. If the owner died
  *   inside, the next one takes the lock over.
@@ -56,6 +57,7 @@ struct shadow_ring {
 		uint32_t state;  /* enum shadow_state */
 		uint32_t errors; /* times that the daemon found a slot or an index wrong */
 		uint32_t asleep; /* 1: ring when head changes, or at the first sync */
+		uint32_t withdrawing; /* 1: frames are being taken back, show nothing new */
 		uint64_t ts_us;  /* wall clock of the last batch, microseconds since 1970 */
 	} daemon;
 };
@@ -118,15 +120,23 @@ static inline uint32_t shadow_take_tail(const struct shadow_ring *r)
 	return ring_load(&r->daemon.tail);
 }
 
-/* Tail, settled: frames before it stay the application's. Any value: check it. */
+/*
+ * Tail, settled: frames before it stay the application's. Any value when the daemon's half is
+ * scribbled on: check it. While the daemon takes frames back, nothing new is shown.
+ */
 static inline uint32_t shadow_show_tail(struct shadow_ring *r)
 {
+	const uint32_t settled = ring_read(&r->prog.shown);
 	uint32_t tail = ring_load(&r->daemon.tail);
 
 	while (tail != ring_read(&r->prog.shown)) {
 		uint32_t again;
 
 		ring_publish(&r->prog.shown, tail);
+		if (unlikely(ring_load(&r->daemon.withdrawing))) {
+			ring_publish(&r->prog.shown, settled);
+			return settled;
+		}
 		again = ring_load(&r->daemon.tail);
 		if (likely(again == tail))
 			break;
