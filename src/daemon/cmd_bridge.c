@@ -71,26 +71,21 @@ static json_t *info_data(struct vbridge *vb)
 	worker_call(vb->w, read_stats, &job);
 	snprintf(id, sizeof(id), "8000.%012llx", (unsigned long long)bridge_mac(vb->br));
 	return json_pack("{s:i, s:i, s:I, s:I, s:i, s:b, s:b, s:b, s:i, s:i, s:s, s:I, s:I, s:I}",
-			 "ageing_time", (int)s->ageing_time_s,
-			 "fdb_max_learned", (int)s->fdb_max_learned,
-			 "fdb_n_learned", (json_int_t)job.st.n_learned,
-			 "fdb_size", (json_int_t)vb->fdb_size,
-			 "group_fwd_mask", s->group_fwd_mask,
-			 "no_linklocal_learn", s->no_linklocal_learn,
-			 "monitor", s->monitor, "promisc", s->promisc,
-			 "stp_state", 0, "priority", 32768, "bridge_id", id,
-			 "n_moved", (json_int_t)job.n_events[BRIDGE_FDB_MOVED],
-			 "n_full", (json_int_t)job.n_events[BRIDGE_FDB_FULL],
-			 "n_own_source", (json_int_t)job.n_events[BRIDGE_OWN_SOURCE]);
+			 "ageing_time", (int)s->ageing_time_s, "fdb_max_learned",
+			 (int)s->fdb_max_learned, "fdb_n_learned", (json_int_t)job.st.n_learned,
+			 "fdb_size", (json_int_t)vb->fdb_size, "group_fwd_mask", s->group_fwd_mask,
+			 "no_linklocal_learn", s->no_linklocal_learn, "monitor", s->monitor,
+			 "promisc", s->promisc, "stp_state", 0, "priority", 32768, "bridge_id", id,
+			 "n_moved", (json_int_t)job.n_events[BRIDGE_FDB_MOVED], "n_full",
+			 (json_int_t)job.n_events[BRIDGE_FDB_FULL], "n_own_source",
+			 (json_int_t)job.n_events[BRIDGE_OWN_SOURCE]);
 }
 
 static json_t *port_names(struct vbridge *vb)
 {
 	json_t *a = json_array();
 
-	for_each_port(vp, vb)
-		if (!vp->host)
-			json_array_append_new(a, json_string(vp->name));
+	for_each_port(vp, vb) if (!vp->host) json_array_append_new(a, json_string(vp->name));
 	return a;
 }
 
@@ -113,21 +108,20 @@ static json_t *bridge_row(struct vbridge *vb)
 {
 	char mac[MAC_TEXT_SIZE];
 
-	return json_pack("{s:s, s:i, s:s, s:i, s:s, s:b, s:b, s:i, s:o, s:{s:s, s:o}, s:o}",
-			 "ifname", vb->name, "ifindex", vb->host ? (int)vb->host->ifindex : 0,
-			 "address", mac_format(bridge_mac(vb->br), mac), "mtu",
-			 (int)bridge_mtu(vb->br), "operstate",
-			 vb->host ? ports_operstate(vb->host) : "NOTPRESENT", "kernel", 0, "adopted",
-			 0, "worker", (int)worker_id(vb->w), "ports", port_names(vb), "linkinfo",
-			 "info_kind", "viaduct", "info_data", info_data(vb), "flags",
-			 flag_names(vb->host));
+	return json_pack(
+		"{s:s, s:i, s:s, s:i, s:s, s:b, s:b, s:i, s:o, s:{s:s, s:o}, s:o}", "ifname",
+		vb->name, "ifindex", vb->host ? (int)vb->host->ifindex : 0, "address",
+		mac_format(bridge_mac(vb->br), mac), "mtu", (int)bridge_mtu(vb->br), "operstate",
+		vb->host ? ports_operstate(vb->host) : "NOTPRESENT", "kernel", 0, "adopted", 0,
+		"worker", (int)worker_id(vb->w), "ports", port_names(vb), "linkinfo", "info_kind",
+		"viaduct", "info_data", info_data(vb), "flags", flag_names(vb->host));
 }
 
 /* Kernel bridges and their members, from one snapshot. */
 struct kernel_job {
 	const char *only;
 	json_t *bridges; /* by ifindex as text */
-	bool members;	 /* second pass */
+	bool members;    /* second pass */
 };
 
 static void kernel_link(void *ctx, bool gone, const struct netlink_link *l)
@@ -164,8 +158,7 @@ static uint64_t show_kernel(struct cmd_call *c, const char *only)
 	netlink_links(c->d->nl, kernel_link, &job);
 	job.members = true;
 	netlink_links(c->d->nl, kernel_link, &job);
-	json_object_foreach(job.bridges, key, row)
-		cmd_row(c, json_incref(row));
+	json_object_foreach(job.bridges, key, row) cmd_row(c, json_incref(row));
 	json_decref(job.bridges);
 	return c->rows - before;
 }
@@ -180,9 +173,7 @@ static int bridge_show(struct cmd_call *c)
 			return 0;
 		return bridges_need(c->d, name, &one, &c->err);
 	}
-	for_each_bridge(vb, c->d)
-		if (!name || !strcmp(vb->name, name))
-			cmd_row(c, bridge_row(vb));
+	for_each_bridge(vb, c->d) if (!name || !strcmp(vb->name, name)) cmd_row(c, bridge_row(vb));
 	if (!name)
 		show_kernel(c, NULL);
 	return 0;

@@ -22,7 +22,8 @@ static int read_config(struct cmd_call *c, struct config **ret)
 	if (file)
 		return ctl_fail(&c->err, CTL_E_ARGS, "config: text is missing");
 	if (!c->d->config_path)
-		return ctl_fail(&c->err, CTL_E_CONFIG, "config: the daemon has no configuration file");
+		return ctl_fail(&c->err, CTL_E_CONFIG,
+				"config: the daemon has no configuration file");
 	return config_load(c->d->config_path, ret, &c->err);
 }
 

@@ -11,17 +11,17 @@
 #include "daemon/ports.h"
 
 #define VLAN_MAX 4094
-#define CHUNK	 256u /* entries per call of the worker: some microseconds */
+#define CHUNK    256u /* entries per call of the worker: some microseconds */
 
 static const struct key show_args[] = {
-	{"bridge", KEY_STRING, KEY_PLAIN, 0, 0}, {"port", KEY_STRING, KEY_PLAIN, 0, 0},
+	{"bridge", KEY_STRING, KEY_PLAIN, 0, 0},   {"port", KEY_STRING, KEY_PLAIN, 0, 0},
 	{"vlan", KEY_INT, KEY_PLAIN, 0, VLAN_MAX}, {"mac", KEY_STRING, KEY_PLAIN, 0, 0},
 	{"kind", KEY_STRING, KEY_PLAIN, 0, 0},
 };
 static const struct key add_args[] = {
 	{"bridge", KEY_STRING, KEY_PLAIN, 0, 0}, {"port", KEY_STRING, KEY_PLAIN, 0, 0},
 	{"mac", KEY_STRING, KEY_REQUIRED, 0, 0}, {"vlan", KEY_INT, KEY_PLAIN, 0, VLAN_MAX},
-	{"kind", KEY_STRING, KEY_PLAIN, 0, 0},	 {"replace", KEY_BOOL, KEY_PLAIN, 0, 0},
+	{"kind", KEY_STRING, KEY_PLAIN, 0, 0},   {"replace", KEY_BOOL, KEY_PLAIN, 0, 0},
 };
 static const struct key del_args[] = {
 	{"bridge", KEY_STRING, KEY_PLAIN, 0, 0},
@@ -58,8 +58,8 @@ static int parse_kind(const char *text, int *ret, struct ctl_error *err)
 			*ret = i;
 			return 0;
 		}
-	return ctl_fail(err, CTL_E_VALUE,
-			"fdb: no kind %.32s (dynamic, static, sticky, local)", text);
+	return ctl_fail(err, CTL_E_VALUE, "fdb: no kind %.32s (dynamic, static, sticky, local)",
+			text);
 }
 
 static int parse_mac(const char *text, uint64_t *ret, struct ctl_error *err)
@@ -161,9 +161,8 @@ static void dump_chunk(void *arg)
 
 static bool dump_wants(const struct dump *d, const struct named_entry *n)
 {
-	return (!d->port[0] || !strcmp(d->port, n->port)) &&
-	       (d->vlan < 0 || d->vlan == n->e.vid) && (d->kind < 0 || d->kind == n->e.kind) &&
-	       (!d->mac || d->mac == n->e.mac);
+	return (!d->port[0] || !strcmp(d->port, n->port)) && (d->vlan < 0 || d->vlan == n->e.vid) &&
+	       (d->kind < 0 || d->kind == n->e.kind) && (!d->mac || d->mac == n->e.mac);
 }
 
 static bool dump_next(struct cmd_stream *s)
@@ -213,7 +212,8 @@ static int dump_filters(struct dump *d, struct cmd_call *c)
 		return r;
 	if (cmd_arg(c, "port"))
 		snprintf(d->port, sizeof(d->port), "%s", vp ? vp->name : vb->name);
-	for_each_bridge(b, c->d) {
+	for_each_bridge(b, c->d)
+	{
 		if (vb && b != vb)
 			continue;
 		memcpy(d->bridges[d->n_bridges++], b->name, BPORT_NAME_SIZE);
@@ -227,8 +227,7 @@ static int fdb_show(struct cmd_call *c)
 	uint32_t n = 0;
 	int r;
 
-	for_each_bridge(vb, c->d)
-		n += vb->br != NULL;
+	for_each_bridge(vb, c->d) n += vb->br != NULL;
 	if (d)
 		d->bridges = calloc(n + 1, sizeof(*d->bridges));
 	if (!d || !d->bridges) {

@@ -166,24 +166,22 @@ static json_t *stats_row(struct vport *vp)
 		else
 			rx_dropped += job.drops.n[i];
 	}
-	return json_pack(
-		"{s:s, s:s, s:s, s:s, s:{s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}},"
-		" s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}}",
-		"ifname", vp->name, "bridge", vp->vb->name,
-		"driver", vp->port ? vp->port->driver->name : vp->want_driver,
-		"mode", vp->port ? vp->port->mode : "",
-		"stats64", "rx", "packets", (json_int_t)n->rx_packets,
-		"bytes", (json_int_t)n->rx_bytes, "multicast", (json_int_t)n->rx_multicast,
-		"dropped", (json_int_t)rx_dropped,
-		"tx", "packets", (json_int_t)n->tx_packets, "bytes", (json_int_t)n->tx_bytes,
-		"dropped", (json_int_t)tx_dropped,
-		"driver_stats", "rx_calls", (json_int_t)job.stats.rx_calls,
-		"tx_calls", (json_int_t)job.stats.tx_calls, "wakeups", (json_int_t)job.stats.wakeups,
-		"offload", "csum_finished", (json_int_t)(w->csum_finished + p->csum_finished),
-		"gso_segmented", (json_int_t)(w->gso_segmented + p->gso_segmented),
-		"gso_segments", (json_int_t)(w->gso_segments + p->gso_segments),
-		"gso_passed", (json_int_t)(w->gso_passed + p->gso_passed),
-		"tags_restored", (json_int_t)(w->tags_restored + p->tags_restored));
+	return json_pack("{s:s, s:s, s:s, s:s, s:{s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}},"
+			 " s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}}",
+			 "ifname", vp->name, "bridge", vp->vb->name, "driver",
+			 vp->port ? vp->port->driver->name : vp->want_driver, "mode",
+			 vp->port ? vp->port->mode : "", "stats64", "rx", "packets",
+			 (json_int_t)n->rx_packets, "bytes", (json_int_t)n->rx_bytes, "multicast",
+			 (json_int_t)n->rx_multicast, "dropped", (json_int_t)rx_dropped, "tx",
+			 "packets", (json_int_t)n->tx_packets, "bytes", (json_int_t)n->tx_bytes,
+			 "dropped", (json_int_t)tx_dropped, "driver_stats", "rx_calls",
+			 (json_int_t)job.stats.rx_calls, "tx_calls", (json_int_t)job.stats.tx_calls,
+			 "wakeups", (json_int_t)job.stats.wakeups, "offload", "csum_finished",
+			 (json_int_t)(w->csum_finished + p->csum_finished), "gso_segmented",
+			 (json_int_t)(w->gso_segmented + p->gso_segmented), "gso_segments",
+			 (json_int_t)(w->gso_segments + p->gso_segments), "gso_passed",
+			 (json_int_t)(w->gso_passed + p->gso_passed), "tags_restored",
+			 (json_int_t)(w->tags_restored + p->tags_restored));
 }
 
 static void drop_rows(struct cmd_call *c, struct vport *vp)
@@ -209,10 +207,12 @@ static int select_ports(struct cmd_call *c, void (*fn)(struct cmd_call *c, struc
 
 	if (r)
 		return r;
-	for_each_bridge(vb, c->d) {
+	for_each_bridge(vb, c->d)
+	{
 		if (only && vb != only)
 			continue;
-		for_each_port(vp, vb) {
+		for_each_port(vp, vb)
+		{
 			if (name && strcmp(vp->name, name))
 				continue;
 			found = true;

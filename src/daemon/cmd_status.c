@@ -71,11 +71,11 @@ static json_t *bridges(struct daemon *d)
 {
 	json_t *a = json_array();
 
-	for_each_bridge(vb, d) {
+	for_each_bridge(vb, d)
+	{
 		int n = 0;
 
-		for_each_port(vp, vb)
-			n += !vp->host;
+		for_each_port(vp, vb) n += !vp->host;
 		json_array_append_new(a, json_pack("{s:s, s:i}", "ifname", vb->name, "ports", n));
 	}
 	return a;
@@ -133,10 +133,12 @@ static int log_set(struct cmd_call *c)
 	int level = log_level_parse(cmd_arg(c, "level"));
 
 	if (level < 0)
-		return ctl_fail(&c->err, CTL_E_VALUE, "log: no level %.32s (err, warn, info, debug)",
+		return ctl_fail(&c->err, CTL_E_VALUE,
+				"log: no level %.32s (err, warn, info, debug)",
 				cmd_arg(c, "level"));
 	if (log_set_level(module, (enum log_level)level))
-		return ctl_fail(&c->err, CTL_E_VALUE, "log: no module %.64s has logged yet", module);
+		return ctl_fail(&c->err, CTL_E_VALUE, "log: no module %.64s has logged yet",
+				module);
 	return 0;
 }
 
@@ -180,8 +182,7 @@ static int debug_objects(struct cmd_call *c)
 	for (uint32_t i = 0; i < d->n_workers; i++)
 		line(c, "  worker %u stock=%u stock_big=%u", i, worker_bufs(d->workers[i])->n,
 		     worker_bufs(d->workers[i])->n_big);
-	for_each_bridge(vb, d)
-		bridge_lines(c, vb);
+	for_each_bridge(vb, d) bridge_lines(c, vb);
 	line(c, "  server clients=%u", server_n_conns(d->server));
 	return 0;
 }

@@ -144,14 +144,16 @@ static int unknown_key(struct parse *p, const yaml_node_t *k, const struct key_t
 	const char *near = key_nearest(tables, n, scalar(k));
 
 	if (near)
-		return fail_at(p, line_of(k), "unknown key \"%.64s\", did you mean \"%s\"?", scalar(k),
-			       near);
+		return fail_at(p, line_of(k), "unknown key \"%.64s\", did you mean \"%s\"?",
+			       scalar(k), near);
 	return fail_at(p, line_of(k), "unknown key \"%.64s\"", scalar(k));
 }
 
 static const char *type_wanted(const struct key *k)
 {
-	return k->type == KEY_BOOL ? "true or false" : k->type == KEY_INT ? "an integer" : "a string";
+	return k->type == KEY_BOOL  ? "true or false"
+	       : k->type == KEY_INT ? "an integer"
+				    : "a string";
 }
 
 /* Checks a scalar against its key and puts it into `to`. */
@@ -166,8 +168,8 @@ static int take_value(struct parse *p, const struct key *k, yaml_node_t *v, cons
 		return fail_at(p, line_of(v), "%s must be %s", k->name, type_wanted(k));
 	value = key_value_parse(k, text);
 	if (!value)
-		return fail_at(p, line_of(v), "%s must be %s, not \"%.64s\"", k->name, type_wanted(k),
-			       text);
+		return fail_at(p, line_of(v), "%s must be %s, not \"%.64s\"", k->name,
+			       type_wanted(k), text);
 	json_object_set_new(to, k->name, value);
 	if (key_check(k, value, object, &err))
 		return fail_at(p, line_of(v), "%s", err.text);
@@ -177,7 +179,7 @@ static int take_value(struct parse *p, const struct key *k, yaml_node_t *v, cons
 /* ---- ports ---- */
 
 struct item {
-	json_t *own;	/* name, driver and so on */
+	json_t *own;    /* name, driver and so on */
 	json_t *values; /* settings */
 	const char *object;
 };
@@ -190,8 +192,7 @@ static int port_member(struct parse *p, const char *key, yaml_node_t *k, yaml_no
 
 	if (!def)
 		return unknown_key(p, k, tables, 2);
-	return take_value(p, def, v, it->object,
-			  key_find(tables, 1, key) ? it->own : it->values);
+	return take_value(p, def, v, it->object, key_find(tables, 1, key) ? it->own : it->values);
 }
 
 static int check_port_name(struct parse *p, size_t line, json_t *port)
@@ -212,8 +213,8 @@ static int check_port_name(struct parse *p, size_t line, json_t *port)
 			       (int)json_integer_value(other));
 	json_object_set_new(p->seen_ports, name, json_integer((json_int_t)line));
 	/* name may lie in the value that is replaced. */
-	return json_object_set_new(port, "name", json_string(name)) ?
-		       fail_at(p, line, "no memory") : 0;
+	return json_object_set_new(port, "name", json_string(name)) ? fail_at(p, line, "no memory")
+								    : 0;
 }
 
 static int port_item(struct parse *p, yaml_node_t *n, void *ctx)
@@ -275,7 +276,8 @@ static int fdb_item(struct parse *p, yaml_node_t *n, void *ctx)
 
 /* ---- bridges ---- */
 
-static int bridge_member(struct parse *p, const char *key, yaml_node_t *k, yaml_node_t *v, void *ctx)
+static int bridge_member(struct parse *p, const char *key, yaml_node_t *k, yaml_node_t *v,
+			 void *ctx)
 {
 	const struct key_table tables[] = {KEY_TABLE(bridge_own_keys), keys_bridge};
 	struct item *it = ctx;
@@ -306,7 +308,8 @@ static int bridge_item(struct parse *p, const char *name, yaml_node_t *k, yaml_n
 	return each_member(p, v, object, bridge_member, &it);
 }
 
-static int daemon_member(struct parse *p, const char *key, yaml_node_t *k, yaml_node_t *v, void *ctx)
+static int daemon_member(struct parse *p, const char *key, yaml_node_t *k, yaml_node_t *v,
+			 void *ctx)
 {
 	const struct key *def = key_find(&keys_daemon, 1, key);
 
@@ -445,13 +448,14 @@ json_t *config_difference(const json_t *now, const json_t *before, const json_t 
 	json_t *diff = json_object(), *v;
 	const char *key;
 
-	json_object_foreach((json_t *)before, key, v)
-		if (!json_object_get(want, key) && json_object_get(defaults, key) &&
-		    !json_equal(json_object_get(now, key), json_object_get(defaults, key)))
-			json_object_set(diff, key, json_object_get(defaults, key));
-	json_object_foreach((json_t *)want, key, v)
-		if (json_object_get(now, key) && !json_equal(json_object_get(now, key), v))
-			json_object_set(diff, key, v);
+	json_object_foreach(
+		(json_t *)before, key,
+		v) if (!json_object_get(want, key) && json_object_get(defaults, key) &&
+		       !json_equal(json_object_get(now, key), json_object_get(defaults, key)))
+		json_object_set(diff, key, json_object_get(defaults, key));
+	json_object_foreach((json_t *)want, key, v) if (json_object_get(now, key) &&
+							!json_equal(json_object_get(now, key), v))
+		json_object_set(diff, key, v);
 	if (json_object_size(diff) == 0) {
 		json_decref(diff);
 		return NULL;

@@ -114,7 +114,8 @@ static void unknown_keys_name_the_nearest(void **state)
 	bad("bridges:\n  br0:\n    agein_time: 10\n",
 	    "v.yaml:3: unknown key \"agein_time\", did you mean \"ageing_time\"?");
 	bad("bridge:\n", "v.yaml:1: unknown key \"bridge\", did you mean \"bridges\"?");
-	bad("daemon:\n  worker: 2\n", "v.yaml:2: unknown key \"worker\", did you mean \"workers\"?");
+	bad("daemon:\n  worker: 2\n",
+	    "v.yaml:2: unknown key \"worker\", did you mean \"workers\"?");
 	bad("bridges:\n  br0:\n    ports:\n      - name: p1\n        isolatd: true\n",
 	    "v.yaml:5: unknown key \"isolatd\", did you mean \"isolated\"?");
 	bad("bridges:\n  br0:\n    fdb:\n      - mac: 02:00:00:00:00:02\n        prt: p1\n",
@@ -133,9 +134,9 @@ static void wrong_types_and_ranges(void **state)
 	bad("bridges:\n  br0:\n    mtu: 67\n",
 	    "v.yaml:3: bridge br0: mtu 67 is out of range 68 to 65521 (0: follow the ports)");
 	bad("bridges:\n  br0:\n    address: 01:00:00:00:00:01\n",
-	    "v.yaml:3: bridge br0: address 01:00:00:00:00:01: a group address, not one of a station");
-	bad("daemon:\n  buf-size: 3000\n",
-	    "v.yaml:2: daemon: buf-size 3000 is not a power of two");
+	    "v.yaml:3: bridge br0: address 01:00:00:00:00:01: a group address, not one of a "
+	    "station");
+	bad("daemon:\n  buf-size: 3000\n", "v.yaml:2: daemon: buf-size 3000 is not a power of two");
 	bad("bridges:\n  br0:\n    ageing_time: [1]\n", "v.yaml:3: ageing_time must be an integer");
 	bad("bridges: 5\n", "v.yaml:1: bridges must be a mapping of keys to values");
 	bad("bridges:\n  br0:\n    ports: p1\n", "v.yaml:3: ports must be a list");
@@ -147,7 +148,8 @@ static void what_does_not_fit_together(void **state)
 	    "v.yaml:4: a port needs either name or match");
 	bad("bridges:\n  br0:\n    ports:\n      - name: p1\n        match: p*\n",
 	    "v.yaml:4: a port needs either name or match");
-	bad("bridges:\n  br0:\n    ports:\n      - name: p1\n  br1:\n    ports:\n      - name: p1\n",
+	bad("bridges:\n  br0:\n    ports:\n      - name: p1\n  br1:\n    ports:\n      - name: "
+	    "p1\n",
 	    "v.yaml:7: port p1 is in line 4 already");
 	bad("bridges:\n  br0:\n  br0:\n", "v.yaml:3: key \"br0\" is there twice");
 	bad("bridges:\n  a/b:\n",
@@ -162,8 +164,9 @@ static void what_does_not_fit_together(void **state)
 
 static void not_yaml(void **state)
 {
-	static const char *const texts[] = {"bridges: [\n", "\t- x\n", "a: b: c\n", "\xff\xfe\xfd",
-					    "%YAML 9.9\n---\n", "&a [*a", "? [x]\n: y\n"};
+	static const char *const texts[] = {"bridges: [\n", "\t- x\n",          "a: b: c\n",
+					    "\xff\xfe\xfd", "%YAML 9.9\n---\n", "&a [*a",
+					    "? [x]\n: y\n"};
 
 	for (size_t i = 0; i < array_size(texts); i++) {
 		struct config *c = NULL;
@@ -216,7 +219,7 @@ static void difference_of_settings(void **state)
 	difference_is("{\"a\":1,\"b\":2}", NULL, "{\"a\":5}", "{\"a\":5}");
 	difference_is("{\"a\":7}", "{\"a\":5}", "{\"a\":5}", "{\"a\":5}");
 	difference_is("{\"a\":5,\"b\":6}", "{\"a\":5}", "{\"b\":7}", "{\"a\":1,\"b\":7}");
-	assert_null(difference("{\"a\":1}", "{\"a\":5}", "{}")); /* at its default already */
+	assert_null(difference("{\"a\":1}", "{\"a\":5}", "{}"));        /* at its default already */
 	assert_null(difference("{\"a\":1}", NULL, "{\"fdb_size\":5}")); /* only for new ones */
 }
 

@@ -74,7 +74,8 @@ static int lock_run_dir(struct daemon *d)
 		if (read(d->lock_fd, pid, sizeof(pid) - 1) < 0)
 			pid[0] = '\0';
 		pid[strcspn(pid, "\n")] = '\0';
-		log_err("viaductd: already running as pid %s in %s", pid[0] ? pid : "?", d->run_dir);
+		log_err("viaductd: already running as pid %s in %s", pid[0] ? pid : "?",
+			d->run_dir);
 		return -1;
 	}
 	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
@@ -435,7 +436,7 @@ static void stop_parts(struct daemon *d)
 {
 	d->netmap_sock = netmap_sock_free(d->netmap_sock);
 	d->endpoints = endpoints_free(d->endpoints);
-	list_for_each_safe(i, &d->bridges)
+	list_for_each_safe (i, &d->bridges)
 		bridges_close(list_entry(i, struct vbridge, node));
 	for (uint32_t i = 0; i < d->n_workers; i++)
 		worker_stop(d->workers[i]);

@@ -16,10 +16,10 @@
 #include "mem/bufpool.h"
 #include "mem/region.h"
 
-#define DAEMON_VERSION	    "0.1.0"
-#define DAEMON_WORKERS_MAX  64
-#define DAEMON_SPIN_US	    20
-#define DAEMON_CONFIG_PATH  "/etc/viaduct/viaduct.yaml"
+#define DAEMON_VERSION     "0.1.0"
+#define DAEMON_WORKERS_MAX 64
+#define DAEMON_SPIN_US     20
+#define DAEMON_CONFIG_PATH "/etc/viaduct/viaduct.yaml"
 
 struct config;
 struct endpoints;
@@ -45,12 +45,12 @@ struct daemon_options {
 
 struct daemon {
 	struct daemon_options opt;
-	char run_dir[108];     /* a socket's path fits an address; this is the shorter */
-	char *config_path;     /* NULL: none */
-	gid_t group;	       /* may read */
-	int lock_fd;	       /* pid file, locked */
+	char run_dir[108]; /* a socket's path fits an address; this is the shorter */
+	char *config_path; /* NULL: none */
+	gid_t group;       /* may read */
+	int lock_fd;       /* pid file, locked */
 	uint64_t start_ns;
-	uint64_t netns;	       /* inode */
+	uint64_t netns; /* inode */
 
 	struct loop *loop;
 	struct loop_source *signals[4], *nl_source, *watchdog;
@@ -66,17 +66,17 @@ struct daemon {
 	struct server *server;
 	struct netmap_sock *netmap_sock;
 	struct endpoints *endpoints; /* netmap ports and programs */
-	struct list bridges; /* of struct vbridge */
-	struct config *config; /* applied last; NULL before */
-	json_t *seen;	       /* devices that are there: ifindex as text -> name, see ports.c */
-	bool planning;	       /* plan_apply() is at work: no device joins by itself */
-	bool missed_link;      /* one appeared meanwhile */
+	struct list bridges;         /* of struct vbridge */
+	struct config *config;       /* applied last; NULL before */
+	json_t *seen;            /* devices that are there: ifindex as text -> name, see ports.c */
+	bool planning;           /* plan_apply() is at work: no device joins by itself */
+	bool missed_link;        /* one appeared meanwhile */
 	struct limit join_limit; /* of complaints about devices that patterns match */
 };
 
 /*
- * Starts everything in order. 0, or -1 after one sentence on stderr; daemon_stop() cleans up in both
- * cases.
+ * Starts everything in order. 0, or -1 after one sentence on stderr; daemon_stop() cleans up in
+ * both cases.
  */
 int daemon_start(struct daemon *d, const struct daemon_options *opt);
 void daemon_run(struct daemon *d);

@@ -40,12 +40,9 @@ struct events {
 };
 
 static const char *const kinds[] = {
-	[BRIDGE_FDB_NEW] = "new",
-	[BRIDGE_FDB_MOVED] = "moved",
-	[BRIDGE_FDB_GONE] = "gone",
-	[BRIDGE_FDB_FULL] = "full",
-	[BRIDGE_OWN_SOURCE] = "own-source",
-	[BRIDGE_MAC_CHANGED] = "address",
+	[BRIDGE_FDB_NEW] = "new",           [BRIDGE_FDB_MOVED] = "moved",
+	[BRIDGE_FDB_GONE] = "gone",         [BRIDGE_FDB_FULL] = "full",
+	[BRIDGE_OWN_SOURCE] = "own-source", [BRIDGE_MAC_CHANGED] = "address",
 	[BRIDGE_MTU_CHANGED] = "mtu",
 };
 _Static_assert(array_size(kinds) == BRIDGE_EVENT_N, "a name for each kind");
@@ -159,8 +156,10 @@ static void log_event(const struct event *ev)
 			 ev->vb->name, mac, ev->port, more);
 		break;
 	case BRIDGE_OWN_SOURCE:
-		log_warn("bridge %s: received on %s a frame with our own address %s as its source: a "
-			 "loop?%s", ev->vb->name, ev->port, mac, more);
+		log_warn("bridge %s: received on %s a frame with our own address %s as its source: "
+			 "a "
+			 "loop?%s",
+			 ev->vb->name, ev->port, mac, more);
 		break;
 	case BRIDGE_MAC_CHANGED:
 		log_info("bridge %s: address is %s", ev->vb->name, mac);

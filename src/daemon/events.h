@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the engine reports, on its way from workers to the log and to monitors. Workers push into one
- * bounded queue; the main thread drains it. What nobody would read is only counted.
+ * What the engine reports, on its way from workers to the log and to monitors. Workers push into
+ * one bounded queue; the main thread drains it. What nobody would read is only counted.
  */
 #pragma once
 

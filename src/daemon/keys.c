@@ -9,11 +9,11 @@
 #include "base/compiler.h"
 #include "base/mac.h"
 
-#define IFNAME_MAX    15
-#define MTU_MIN	      68
-#define MTU_MAX	      65521
-#define NEAREST_MAX   64
-#define TEXT_SHOWN    "%.64s"
+#define IFNAME_MAX  15
+#define MTU_MIN     68
+#define MTU_MAX     65521
+#define NEAREST_MAX 64
+#define TEXT_SHOWN  "%.64s"
 
 static const struct key bridge_keys[] = {
 	{"ageing_time", KEY_INT, KEY_PLAIN, 0, 1000000},
@@ -122,20 +122,24 @@ static int check_mac(const struct key *k, const char *text, const char *object,
 static int check_int(const struct key *k, int64_t v, const char *object, struct ctl_error *err)
 {
 	if (v < k->min || v > k->max)
-		return ctl_fail(err, CTL_E_VALUE, "%s: %s %lld is out of range %lld to %lld", object,
-				k->name, (long long)v, (long long)k->min, (long long)k->max);
+		return ctl_fail(err, CTL_E_VALUE, "%s: %s %lld is out of range %lld to %lld",
+				object, k->name, (long long)v, (long long)k->min,
+				(long long)k->max);
 	if (k->rule == KEY_MTU && v != 0 && v < MTU_MIN)
 		return ctl_fail(err, CTL_E_VALUE,
-				"%s: mtu %lld is out of range %d to %d (0: follow the ports)", object,
-				(long long)v, MTU_MIN, MTU_MAX);
+				"%s: mtu %lld is out of range %d to %d (0: follow the ports)",
+				object, (long long)v, MTU_MIN, MTU_MAX);
 	if (k->rule == KEY_MASK_BRIDGE && (v & 7))
-		return ctl_fail(err, CTL_E_VALUE,
-				"%s: group_fwd_mask 0x%llx has one of the bits 0, 1, 2 (spanning tree, "
-				"pause, LACP), which a bridge never forwards", object, (long long)v);
+		return ctl_fail(
+			err, CTL_E_VALUE,
+			"%s: group_fwd_mask 0x%llx has one of the bits 0, 1, 2 (spanning tree, "
+			"pause, LACP), which a bridge never forwards",
+			object, (long long)v);
 	if (k->rule == KEY_MASK_PORT && (v & 2))
-		return ctl_fail(err, CTL_E_VALUE,
-				"%s: group_fwd_mask 0x%llx has bit 1 (pause), which no port forwards",
-				object, (long long)v);
+		return ctl_fail(
+			err, CTL_E_VALUE,
+			"%s: group_fwd_mask 0x%llx has bit 1 (pause), which no port forwards",
+			object, (long long)v);
 	if (k->rule == KEY_BUF_SIZE && (v & (v - 1)))
 		return ctl_fail(err, CTL_E_VALUE, "%s: %s %lld is not a power of two", object,
 				k->name, (long long)v);
@@ -160,14 +164,16 @@ int keys_check(const struct key_table *tables, size_t n, json_t *obj, const char
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(obj, name, value) {
+	json_object_foreach(obj, name, value)
+	{
 		const struct key *k = key_find(tables, n, name);
 		const char *near = k ? NULL : key_nearest(tables, n, name);
 		int r;
 
 		if (!k && near)
 			return ctl_fail(err, CTL_E_ARGS,
-					"%s: unknown argument \"" TEXT_SHOWN "\", did you mean \"%s\"?",
+					"%s: unknown argument \"" TEXT_SHOWN
+					"\", did you mean \"%s\"?",
 					object, name, near);
 		if (!k)
 			return ctl_fail(err, CTL_E_ARGS, "%s: unknown argument \"" TEXT_SHOWN "\"",
@@ -187,7 +193,8 @@ int keys_check(const struct key_table *tables, size_t n, json_t *obj, const char
 
 json_t *key_value_parse(const struct key *k, const char *text)
 {
-	static const char *const yes[] = {"true", "yes", "on"}, *const no[] = {"false", "no", "off"};
+	static const char *const yes[] = {"true", "yes", "on"}, *const no[] = {"false", "no",
+									       "off"};
 	long long v;
 	char *end;
 
@@ -221,17 +228,20 @@ int key_check_ifname(const char *what, const char *name, struct ctl_error *err)
 		return ctl_fail(err, CTL_E_NAME, "%s \"\": an empty name", what);
 	if (len > IFNAME_MAX)
 		return ctl_fail(err, CTL_E_NAME,
-				"%s " TEXT_SHOWN ": the name has %zu characters, at most %d are possible",
+				"%s " TEXT_SHOWN
+				": the name has %zu characters, at most %d are possible",
 				what, name, len, IFNAME_MAX);
 	for (size_t i = 0; i < len; i++)
 		if ((unsigned char)name[i] <= ' ' || (unsigned char)name[i] >= 0x7f ||
 		    strchr("/:%\"\\", name[i]))
 			return ctl_fail(err, CTL_E_NAME,
-					"%s %s: a name may not have spaces, \"/\", \":\", \"%%\", quotes or "
-					"characters outside ASCII", what, name);
+					"%s %s: a name may not have spaces, \"/\", \":\", \"%%\", "
+					"quotes or "
+					"characters outside ASCII",
+					what, name);
 	for (size_t i = 0; i < array_size(taken); i++)
 		if (!strcmp(name, taken[i]))
-			return ctl_fail(err, CTL_E_NAME, "%s %s: that name has another meaning", what,
-					name);
+			return ctl_fail(err, CTL_E_NAME, "%s %s: that name has another meaning",
+					what, name);
 	return 0;
 }

@@ -14,7 +14,7 @@
 
 enum key_type {
 	KEY_BOOL,
-	KEY_INT,     /* min to max */
+	KEY_INT, /* min to max */
 	KEY_STRING,
 	KEY_STRINGS, /* array of strings */
 };
@@ -22,12 +22,12 @@ enum key_type {
 enum key_rule {
 	KEY_PLAIN,
 	KEY_REQUIRED,
-	KEY_MAC_OR_AUTO,    /* string: a usable address or "auto" */
-	KEY_MAC,	    /* string: any unicast address */
-	KEY_MTU,	    /* 0, or 68 to 65,521 */
-	KEY_MASK_BRIDGE,    /* bits 0, 1, 2 cannot be set */
-	KEY_MASK_PORT,	    /* bit 1 cannot be set */
-	KEY_BUF_SIZE,	    /* a power of two */
+	KEY_MAC_OR_AUTO, /* string: a usable address or "auto" */
+	KEY_MAC,         /* string: any unicast address */
+	KEY_MTU,         /* 0, or 68 to 65,521 */
+	KEY_MASK_BRIDGE, /* bits 0, 1, 2 cannot be set */
+	KEY_MASK_PORT,   /* bit 1 cannot be set */
+	KEY_BUF_SIZE,    /* a power of two */
 };
 
 struct key {
@@ -64,8 +64,8 @@ int key_check(const struct key *k, const json_t *value, const char *object, stru
 int keys_check(const struct key_table *tables, size_t n, json_t *obj, const char *object,
 	       struct ctl_error *err);
 /*
- * The value of a plain scalar of the configuration file, by the key's type: yes/no/on/off/true/false,
- * decimal or 0x integers, strings. NULL if the text is not of that type.
+ * The value of a plain scalar of the configuration file, by the key's type:
+ * yes/no/on/off/true/false, decimal or 0x integers, strings. NULL if the text is not of that type.
  */
 json_t *key_value_parse(const struct key *k, const char *text);
 

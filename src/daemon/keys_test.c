@@ -49,8 +49,20 @@ static void arguments(void **state)
 static void names_of_devices(void **state)
 {
 	static const char *const bad[] = {
-		"", ".", "..", "a b", "a/b", "a:b", "all", "default", "lo", "abcdefghijklmnop",
-		"caf\xc3\xa9", "a%d", "\n", "a\"b",
+		"",
+		".",
+		"..",
+		"a b",
+		"a/b",
+		"a:b",
+		"all",
+		"default",
+		"lo",
+		"abcdefghijklmnop",
+		"caf\xc3\xa9",
+		"a%d",
+		"\n",
+		"a\"b",
 	};
 	static const char *const good[] = {"br0", "abcdefghijklmno", "eth0.100", "a-b_c", "1"};
 	struct ctl_error err;
@@ -63,7 +75,8 @@ static void names_of_devices(void **state)
 
 static void text_to_values(void **state)
 {
-	static const struct key b = {"b", KEY_BOOL, KEY_PLAIN, 0, 0}, n = {"n", KEY_INT, KEY_PLAIN, 0, 9};
+	static const struct key b = {"b", KEY_BOOL, KEY_PLAIN, 0, 0},
+				n = {"n", KEY_INT, KEY_PLAIN, 0, 9};
 	json_t *v;
 
 	assert_true(json_is_true(key_value_parse(&b, "On")));

@@ -9,7 +9,7 @@
 
 struct limit {
 	uint64_t last_ns;    /* when `spent` was last reduced */
-	uint32_t spent;	     /* of the burst */
+	uint32_t spent;      /* of the burst */
 	uint64_t suppressed; /* since the last time that limit_take() said yes */
 };
 

@@ -27,8 +27,8 @@ static const struct option options[] = {
 	{"config", required_argument, NULL, 'c'},  {"run-dir", required_argument, NULL, 'r'},
 	{"group", required_argument, NULL, 'g'},   {"workers", required_argument, NULL, 'w'},
 	{"spin-us", required_argument, NULL, 's'}, {"daemonize", no_argument, NULL, 'd'},
-	{"no-seccomp", no_argument, NULL, 'S'},	   {"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},	   {NULL, 0, NULL, 0},
+	{"no-seccomp", no_argument, NULL, 'S'},    {"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0},
 };
 
 static int number(const char *what, int min, int max)

@@ -30,7 +30,7 @@ struct plan {
 	struct daemon *d;
 	const struct config *old, *new;
 	json_t *changes; /* sentences */
-	json_t *undo;	 /* [{"cmd", "args"}] */
+	json_t *undo;    /* [{"cmd", "args"}] */
 	struct ctl_error *err;
 };
 
@@ -57,7 +57,8 @@ static void note_settings(struct plan *p, const char *kind, const char *name, js
 	const char *key;
 	json_t *v;
 
-	json_object_foreach(values, key, v) {
+	json_object_foreach(values, key, v)
+	{
 		char *text = json_dumps(v, JSON_ENCODE_ANY);
 
 		note(p, json_sprintf("%s %s: %s %s", kind, name, key, text ? text : "?"));
@@ -79,7 +80,8 @@ static void roll_back(struct plan *p)
 		const json_t *u = json_array_get(p->undo, i);
 		struct ctl_error err;
 
-		if (cmd_exec(p->d, text_of(u, "cmd"), json_incref(json_object_get(u, "args")), &err))
+		if (cmd_exec(p->d, text_of(u, "cmd"), json_incref(json_object_get(u, "args")),
+			     &err))
 			log_err("config: going back failed: %s", err.text);
 	}
 }
@@ -130,8 +132,8 @@ static int change_bridge(struct plan *p, const json_t *b, struct vbridge *vb)
 	int r = 0;
 
 	if (size && json_integer_value(size) != vb->fdb_size)
-		note(p, json_sprintf("bridge %s: fdb_size is for a new bridge, it stays %u", vb->name,
-				     vb->fdb_size));
+		note(p, json_sprintf("bridge %s: fdb_size is for a new bridge, it stays %u",
+				     vb->name, vb->fdb_size));
 	if (diff) {
 		undo = restrict_to(now, diff);
 		args = json_copy(diff);
@@ -246,10 +248,11 @@ static bool moves(const struct plan *p, const struct vport *vp)
  */
 static void drop_ports(struct plan *p, bool moving)
 {
-	for_each_bridge(vb, p->d) {
+	for_each_bridge(vb, p->d)
+	{
 		const json_t *b = config_bridge(p->new, vb->name);
 
-		list_for_each_safe(i, &vb->ports) {
+		list_for_each_safe (i, &vb->ports) {
 			struct vport *vp = list_entry(i, struct vport, node);
 
 			if (vp->host || !vp->from_config || (b && config_port(b, vp->name)))
@@ -267,7 +270,7 @@ static int set_port(struct plan *p, const json_t *port, const json_t *before, st
 {
 	json_t *now = ports_get(vp), *defaults = port_defaults(), *args, *undo;
 	json_t *diff = config_difference(now, json_object_get(before, "values"),
-				  json_object_get(port, "values"), defaults);
+					 json_object_get(port, "values"), defaults);
 	int r = 0;
 
 	if (diff) {
@@ -341,10 +344,12 @@ static int matched_ports(struct plan *p, const json_t *b, json_t *names)
 	json_t *v;
 	int r = 0;
 
-	json_object_foreach(names, name, v) {
+	json_object_foreach(names, name, v)
+	{
 		const json_t *port = config_port(b, name);
 		struct vport *vp = ports_find(p->d, NULL, name);
-		struct port_request req = {.name = name, .driver = port ? text_of(port, "driver") : 0};
+		struct port_request req = {.name = name,
+					   .driver = port ? text_of(port, "driver") : 0};
 		struct ctl_error err;
 
 		if (!port || !json_object_get(port, "match"))
@@ -420,8 +425,7 @@ static bool entry_ready(struct plan *p, const char *bridge, const json_t *e)
 {
 	const char *port = text_of(e, "port");
 
-	return !port || !strcmp(port, bridge) ||
-	       ports_find(p->d, bridges_find(p->d, bridge), port);
+	return !port || !strcmp(port, bridge) || ports_find(p->d, bridges_find(p->d, bridge), port);
 }
 
 /* Was it made by the former text, and is it still there? */
@@ -528,12 +532,12 @@ static void do_daemon(struct plan *p)
 		}
 	if (!p->old)
 		return;
-	json_object_foreach(json_object_get(p->new->root, "daemon"), key, v)
-		if (!json_equal(json_object_get(old, key), v))
-			note(p, json_sprintf(strcmp(key, "spin-us") ?
-						     "daemon %s: takes effect with the next start" :
-						     "daemon %s",
-					     key));
+	json_object_foreach(json_object_get(p->new->root, "daemon"), key,
+			    v) if (!json_equal(json_object_get(old, key), v))
+		note(p, json_sprintf(strcmp(key, "spin-us")
+					     ? "daemon %s: takes effect with the next start"
+					     : "daemon %s",
+				     key));
 }
 
 /* ---- entry points ---- */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A port's life: checked, opened (main thread), joined (worker), followed, detached (worker), closed
- * (main thread). While its device is away only `port` is missing: flags, number and static FDB
- * entries stay for when it returns.
+ * A port's life: checked, opened (main thread), joined (worker), followed, detached (worker),
+ * closed (main thread). While its device is away only `port` is missing: flags, number and static
+ * FDB entries stay for when it returns.
  */
 #include "daemon/ports.h"
 
@@ -67,12 +67,11 @@ uint64_t echo_last(const struct echo *e)
 
 struct vport *ports_find(struct daemon *d, struct vbridge *in, const char *name)
 {
-	for_each_bridge(vb, d) {
+	for_each_bridge(vb, d)
+	{
 		if (in && vb != in)
 			continue;
-		for_each_port(vp, vb)
-			if (!vp->host && !strcmp(vp->name, name))
-				return vp;
+		for_each_port(vp, vb) if (!vp->host && !strcmp(vp->name, name)) return vp;
 	}
 	return NULL;
 }
@@ -263,8 +262,8 @@ static bool link_is_up(const struct vport *vp, const struct netlink_link *l)
 }
 
 /*
- * The port's own address in the engine: a local entry. The end of a TAP that the kernel shows is not
- * ours, its address is that of a station there; a file has none.
+ * The port's own address in the engine: a local entry. The end of a TAP that the kernel shows is
+ * not ours, its address is that of a station there; a file has none.
  */
 static uint64_t own_mac(const struct vport *vp)
 {
@@ -310,7 +309,9 @@ static struct vport *vport_new(struct vbridge *vb, const struct port_request *re
 	vp->tap = req->tap || req->host;
 	snprintf(vp->name, sizeof(vp->name), "%s", req->name);
 	snprintf(vp->want_driver, sizeof(vp->want_driver), "%s",
-		 vp->tap ? "tap" : req->driver ? req->driver : "auto");
+		 vp->tap       ? "tap"
+		 : req->driver ? req->driver
+			       : "auto");
 	vp->arg = req->file ? strdup(req->file) : NULL;
 	return vp;
 }
@@ -336,7 +337,11 @@ static void join(void *arg)
 	struct join_job *job = arg;
 	struct vport *vp = job->vp;
 	struct bport_config cfg = {
-		.mac = own_mac(vp), .mtu = vp->mtu, .host = vp->host, .link_up = vp->up, .owner = vp,
+		.mac = own_mac(vp),
+		.mtu = vp->mtu,
+		.host = vp->host,
+		.link_up = vp->up,
+		.owner = vp,
 	};
 
 	snprintf(cfg.name, sizeof(cfg.name), "%s", vp->name);
@@ -476,7 +481,8 @@ static void set_in_worker(void *arg)
 	const json_t *v;
 	const char *name;
 
-	json_object_foreach((json_t *)job->values, name, v) {
+	json_object_foreach((json_t *)job->values, name, v)
+	{
 		enum bport_flag f = bport_flag_parse(name);
 
 		mask |= f;
@@ -523,8 +529,7 @@ static void vanish(struct vport *vp)
 	vp->port = NULL;
 	vp->ifindex = 0;
 	close_driver(vp->vb->d, port);
-	log_warn("port %s: its device has vanished, %s goes on without it", vp->name,
-		 vp->vb->name);
+	log_warn("port %s: its device has vanished, %s goes on without it", vp->name, vp->vb->name);
 	events_link(vp->vb->d, "vanished", vp->vb, vp->name);
 }
 
@@ -634,10 +639,7 @@ static void follow_device(struct vport *vp, const struct netlink_link *l)
 
 static struct vport *find_by_index(struct daemon *d, uint32_t ifindex)
 {
-	for_each_bridge(vb, d)
-		for_each_port(vp, vb)
-			if (vp->ifindex == ifindex)
-				return vp;
+	for_each_bridge(vb, d) for_each_port(vp, vb) if (vp->ifindex == ifindex) return vp;
 	return NULL;
 }
 
@@ -752,9 +754,7 @@ void ports_follow_all(struct daemon *d)
 		return;
 	}
 	for_each_bridge(vb, d)
-		for_each_port(vp, vb)
-			if (vp->ifindex && !snapshot_has(&s, vp->ifindex))
-				vanish(vp);
+		for_each_port(vp, vb) if (vp->ifindex && !snapshot_has(&s, vp->ifindex)) vanish(vp);
 	for (size_t i = 0; i < s.n; i++)
 		ports_follow_link(d, false, &s.links[i]);
 	free(s.links);

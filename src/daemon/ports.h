@@ -19,7 +19,7 @@
  * after we have written the next one. What comes back is told from what an administrator changed.
  */
 struct echo {
-	uint64_t seen;		     /* last reported */
+	uint64_t seen;               /* last reported */
 	uint64_t written[ECHO_SIZE]; /* not reported yet, oldest first */
 	uint32_t n;
 };
@@ -34,22 +34,22 @@ uint64_t echo_last(const struct echo *e);
 struct vport {
 	struct list node;
 	struct vbridge *vb;
-	struct worker_port wp;	 /* wp.bp is the engine's port; the worker's */
-	struct port *port;	 /* as wp.port, but the main thread's to read; NULL while away */
+	struct worker_port wp; /* wp.bp is the engine's port; the worker's */
+	struct port *port;     /* as wp.port, but the main thread's to read; NULL while away */
 	char name[BPORT_NAME_SIZE];
-	char want_driver[16];	 /* as asked: "auto" */
-	char *arg;		 /* driver's own (pcap: the file), or NULL */
-	const char *reason;	 /* why auto chose the driver; static */
-	char why[96];		 /* why the device could not be opened again */
-	uint32_t ifindex;	 /* 0 while away or without a device */
+	char want_driver[16]; /* as asked: "auto" */
+	char *arg;            /* driver's own (pcap: the file), or NULL */
+	const char *reason;   /* why auto chose the driver; static */
+	char why[96];         /* why the device could not be opened again */
+	uint32_t ifindex;     /* 0 while away or without a device */
 	uint64_t mac;
 	uint32_t mtu;
 	struct echo mac_echo, mtu_echo; /* of the host's port */
 	bool up;
 	bool host;
-	bool tap;   /* we made the device */
+	bool tap;         /* we made the device */
 	bool from_config; /* the configuration file has a place for it */
-	bool moved; /* our TAP lives in another namespace now */
+	bool moved;       /* our TAP lives in another namespace now */
 };
 
 /* What port.add says. Strings are borrowed. */
@@ -57,12 +57,12 @@ struct port_request {
 	const char *name;
 	const char *driver; /* NULL: auto */
 	const char *file;
-	bool tap;	    /* make a TAP of that name */
-	bool host;	    /* the bridge's own interface: bridges.c only */
+	bool tap;  /* make a TAP of that name */
+	bool host; /* the bridge's own interface: bridges.c only */
 };
 
 #define for_each_port(vp, vb)                                                                      \
-	list_for_each(vp##_node, &(vb)->ports)                                                     \
+	list_for_each (vp##_node, &(vb)->ports)                                                    \
 		for (struct vport *vp = list_entry(vp##_node, struct vport, node); vp; vp = NULL)
 
 /* Port by name in one bridge, or in all with vb NULL; hosts' ports are not found. */

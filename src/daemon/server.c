@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A connection reads while it has nothing long to say: while a stream (a long answer) runs, requests
- * wait in the socket. A stream is continued when less than STREAM_LOW bytes wait, so a dump of a
- * million rows needs little memory. Any other answers pile up to CTL_BACKLOG_MAX; then the client is
- * considered gone.
+ * A connection reads while it has nothing long to say: while a stream (a long answer) runs,
+ * requests wait in the socket. A stream is continued when less than STREAM_LOW bytes wait, so a
+ * dump of a million rows needs little memory. Any other answers pile up to CTL_BACKLOG_MAX; then
+ * the client is considered gone.
  */
 #include "daemon/server.h"
 
@@ -241,7 +241,7 @@ static void update_wanted(struct server *s)
 {
 	unsigned int groups = 0;
 
-	list_for_each(i, &s->conns)
+	list_for_each (i, &s->conns)
 		groups |= list_entry(i, struct server_conn, node)->groups;
 	events_want_fdb(s->d->events, groups & SERVER_FDB);
 }
@@ -363,7 +363,7 @@ struct server *server_free(struct server *s)
 {
 	if (!s)
 		return NULL;
-	list_for_each_safe(i, &s->conns) {
+	list_for_each_safe (i, &s->conns) {
 		struct server_conn *c = list_entry(i, struct server_conn, node);
 
 		flush(c);
@@ -379,13 +379,14 @@ struct server *server_free(struct server *s)
 
 void server_event(struct server *s, enum server_group group, json_t *event)
 {
-	list_for_each_safe(i, &s->conns) {
+	list_for_each_safe (i, &s->conns) {
 		struct server_conn *c = list_entry(i, struct server_conn, node);
 
 		if (!(c->groups & group))
 			continue;
 		server_send(c, ctl_event(c->monitor_id, json_incref(event)));
-		/* Not pumped here: that could free the connection whose command caused the event. */
+		/* Not pumped here: that could free the connection whose command caused the event.
+		 */
 		loop_fd_events(c->source, LOOP_READ | LOOP_WRITE);
 	}
 	json_decref(event);

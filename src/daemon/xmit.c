@@ -58,7 +58,7 @@ static void send_segments(struct xmit *x, struct worker_port *wp, struct frame *
 	int n = offload_segment(f, &x->bufs, x->segments, XMIT_SEGMENTS);
 
 	if (n <= 0) {
-		drop(x, wp->bp, &f, 1, n < 0 ? (enum drop_reason)-n : DROP_GSO_MALFORMED);
+		drop(x, wp->bp, &f, 1, n < 0 ? (enum drop_reason) - n : DROP_GSO_MALFORMED);
 		return;
 	}
 	wp->offload.gso_segmented++;
@@ -122,8 +122,8 @@ static int finish(struct xmit *x, struct worker_port *wp, struct frame **f)
 	return 0;
 }
 
-void xmit_send(struct xmit *x, struct worker_port *wp, struct bport *bp, struct frame *const *frames,
-	       uint32_t n)
+void xmit_send(struct xmit *x, struct worker_port *wp, struct bport *bp,
+	       struct frame *const *frames, uint32_t n)
 {
 	struct frame *out[EGRESS_MAX];
 	uint32_t n_out = 0;

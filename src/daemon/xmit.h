@@ -9,7 +9,8 @@
 #include "core/offload.h"
 #include "daemon/worker.h"
 
-#define XMIT_SEGMENTS 512u /* of one GSO frame; one of 64 KiB with the smallest usual MSS has 123 */
+#define XMIT_SEGMENTS 512u /* of one GSO frame; one of 64 KiB with the smallest usual MSS has 123  \
+			    */
 
 struct xmit {
 	struct buf_ops bufs;
@@ -22,8 +23,9 @@ struct xmit {
 };
 
 void xmit_init(struct xmit *x, const struct buf_ops *bufs, const struct batch *batch);
-/* Sends n frames in order, one reference of each is given away. wp NULL or without a port: drops. */
-void xmit_send(struct xmit *x, struct worker_port *wp, struct bport *bp, struct frame *const *frames,
-	       uint32_t n);
+/* Sends n frames in order, one reference of each is given away. wp NULL or without a port: drops.
+ */
+void xmit_send(struct xmit *x, struct worker_port *wp, struct bport *bp,
+	       struct frame *const *frames, uint32_t n);
 /* After the last list of a batch: lets go of the copies. */
 void xmit_end(struct xmit *x);

@@ -11,7 +11,7 @@
 #include "base/mac.h"
 #include "core/testkit.h"
 
-#define SRC   0x02000000aa01ULL
+#define SRC      0x02000000aa01ULL
 #define SEEN_MAX 64
 
 /* A port whose driver notes what it gets and puts it back at once. */
@@ -78,8 +78,8 @@ static int setup(void **state)
 	struct buf_ops ops;
 
 	l->k = kit_new(64);
-	ops = (struct buf_ops){.ctx = l->k, .ref = kit_ref, .put = kit_put, .refs = kit_refs,
-			       .get = kit_get};
+	ops = (struct buf_ops){
+		.ctx = l->k, .ref = kit_ref, .put = kit_put, .refs = kit_refs, .get = kit_get};
 	l->in = kit_port(l->k, "in", false);
 	sink_init(l, &l->a, "a", 0);
 	sink_init(l, &l->b, "b", OFFLOAD_CSUM);
@@ -159,7 +159,7 @@ static void a_flooded_checksum_is_finished_in_a_copy(void **state)
 	assert_false(l->a.flags[0] & FRAME_CSUM_PARTIAL);
 	assert_true(l->b.flags[0] & FRAME_CSUM_PARTIAL);
 	assert_int_equal(l->b.csums[0], 0);
-	assert_int_equal(l->a.csums[0], (uint16_t)~(26 + 0x1234));
+	assert_int_equal(l->a.csums[0], (uint16_t) ~(26 + 0x1234));
 	assert_int_equal(l->a.wp.offload.csum_finished, 1);
 	assert_int_equal(l->b.wp.offload.csum_finished, 0);
 }
@@ -173,7 +173,7 @@ static void finished_once_for_many(void **state)
 	sink_init(l, &c, "c", 0);
 	partial(l, MAC_BROADCAST);
 	run(l);
-	assert_int_equal(l->a.csums[0], (uint16_t)~(26 + 0x1234));
+	assert_int_equal(l->a.csums[0], (uint16_t) ~(26 + 0x1234));
 	assert_int_equal(l->b.csums[0], l->a.csums[0]);
 	assert_int_equal(c.csums[0], l->a.csums[0]);
 	assert_int_equal(l->a.bufs[0], l->b.bufs[0]); /* the same copy */
@@ -273,7 +273,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_flooded_checksum_is_finished_in_a_copy, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(finished_once_for_many, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_checksum_out_of_range_is_dropped, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_checksum_out_of_range_is_dropped, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_full_queue_is_kicked_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_port_without_device_drops, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_gso_frame_keeps_its_place, setup, teardown),

@@ -20,7 +20,7 @@
 struct netlink {
 	struct mnl_socket *events, *request;
 	uint32_t seq;
-	char buf[BUF_SIZE];	  /* of the request socket */
+	char buf[BUF_SIZE];       /* of the request socket */
 	char event_buf[BUF_SIZE]; /* of the event socket: a callback may ask in between */
 };
 
@@ -49,9 +49,8 @@ static void parse_info(const struct nlattr *nest, struct netlink_link *l)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest)
-		if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
-			copy_name(l->kind, sizeof(l->kind), a);
+	mnl_attr_for_each_nested(a, nest) if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
+		copy_name(l->kind, sizeof(l->kind), a);
 }
 
 static void parse_attr(const struct nlattr *a, struct netlink_link *l)
@@ -103,8 +102,7 @@ bool netlink_parse(const struct nlmsghdr *nlh, struct netlink_link *ret)
 	ret->ifindex = (uint32_t)ifi->ifi_index;
 	ret->type = ifi->ifi_type;
 	ret->flags = ifi->ifi_flags;
-	mnl_attr_for_each(a, nlh, sizeof(*ifi))
-		parse_attr(a, ret);
+	mnl_attr_for_each(a, nlh, sizeof(*ifi)) parse_attr(a, ret);
 	return ret->name[0] != '\0';
 }
 

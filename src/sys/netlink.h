@@ -20,15 +20,15 @@ struct nlmsghdr;
 struct netlink_link {
 	uint32_t ifindex;
 	char name[NETLINK_NAME_SIZE];
-	char kind[NETLINK_NAME_SIZE];  /* "veth", "bridge", "tun"; empty for hardware */
+	char kind[NETLINK_NAME_SIZE];   /* "veth", "bridge", "tun"; empty for hardware */
 	char alias[NETLINK_ALIAS_SIZE]; /* cut off if longer */
-	uint16_t type;		       /* ARPHRD_* */
-	uint32_t flags;		       /* IFF_* */
+	uint16_t type;                  /* ARPHRD_* */
+	uint32_t flags;                 /* IFF_* */
 	uint32_t mtu;
 	uint32_t master;      /* ifindex, 0 = none */
 	uint32_t promiscuity; /* users of promiscuous mode */
-	uint64_t mac;	      /* 0 unless it has six octets */
-	bool moved;	      /* in an event of a vanished device: it went to another namespace */
+	uint64_t mac;         /* 0 unless it has six octets */
+	bool moved;           /* in an event of a vanished device: it went to another namespace */
 };
 
 struct netlink;

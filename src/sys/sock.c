@@ -115,7 +115,8 @@ int sock_notify(const char *state)
 		return error_origin(-ENAMETOOLONG);
 	memcpy(addr.sun_path, path, strlen(path));
 	size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
-	/* '@' stands for the NUL of an abstract address; its length counts, there is no terminator. */
+	/* '@' stands for the NUL of an abstract address; its length counts, there is no terminator.
+	 */
 	if (path[0] == '@')
 		addr.sun_path[0] = '\0';
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);

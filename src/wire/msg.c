@@ -163,8 +163,7 @@ json_t *ctl_request(int64_t id, const char *cmd, json_t *args)
 
 json_t *ctl_result(int64_t id, json_t *body)
 {
-	return json_pack("{s:I, s:o}", "id", (json_int_t)id, "result",
-			 body ? body : json_object());
+	return json_pack("{s:I, s:o}", "id", (json_int_t)id, "result", body ? body : json_object());
 }
 
 json_t *ctl_row(int64_t id, json_t *row)
@@ -251,9 +250,10 @@ static int request_check(const json_t *root, struct ctl_request_msg *ret, struct
 		return ctl_fail(err, CTL_E_ARGS, "request: \"cmd\" must be a string");
 	if (args && !json_is_object(args))
 		return ctl_fail(err, CTL_E_ARGS, "request: \"args\" must be an object");
-	json_object_foreach((json_t *)root, key, value)
-		if (!request_known_member(key))
-			return ctl_fail(err, CTL_E_ARGS, "request: unknown member \"%.64s\"", key);
+	json_object_foreach((json_t *)root, key, value) if (
+		!request_known_member(key)) return ctl_fail(err, CTL_E_ARGS,
+							    "request: unknown member \"%.64s\"",
+							    key);
 	ret->cmd = json_string_value(cmd);
 	ret->args = args;
 	return 0;

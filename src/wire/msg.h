@@ -15,11 +15,11 @@
 
 #include "base/compiler.h"
 
-#define CTL_PROTOCOL	1
+#define CTL_PROTOCOL    1
 #define CTL_SOCKET_NAME "control.sock"
-#define CTL_RUN_DIR	"/run/viaduct"
-#define CTL_LINE_MAX	(1u << 20) /* bytes of a line from client to daemon, newline included */
-#define CTL_REPLY_MAX	(8u << 20) /* bytes of a line from daemon to client */
+#define CTL_RUN_DIR     "/run/viaduct"
+#define CTL_LINE_MAX    (1u << 20) /* bytes of a line from client to daemon, newline included */
+#define CTL_REPLY_MAX   (8u << 20) /* bytes of a line from daemon to client */
 #define CTL_BACKLOG_MAX (8u << 20) /* bytes that may wait for a client that does not read */
 
 /* X(code, name, meaning): docs/control.md has the same table. */
@@ -40,8 +40,7 @@
 	X(210, E_PORT_NONE, "no such port")                                                        \
 	X(211, E_PORT_MEMBER, "already a member of a bridge")                                      \
 	X(212, E_DEV_NONE, "no such device")                                                       \
-	X(213, E_DEV_KIND,                                                                         \
-	  "a device that cannot be a port: loopback, not Ethernet, a bridge")                      \
+	X(213, E_DEV_KIND, "a device that cannot be a port: loopback, not Ethernet, a bridge")     \
 	X(214, E_DRIVER, "no such driver, or it cannot run on this device")                        \
 	X(215, E_PORT_FULL, "no port number left")                                                 \
 	X(216, E_PRIVILEGE, "a capability is missing; the text names it")                          \
@@ -82,11 +81,11 @@ int ctl_hint(struct ctl_error *err, const char *fmt, ...) _printf_(2, 3);
 /* Bytes that came in and the lines in them. Owner: one connection. */
 struct ctl_lines {
 	char *buf;
-	size_t start;	/* first byte not yet handed out */
-	size_t end;	/* one past the last byte */
+	size_t start;   /* first byte not yet handed out */
+	size_t end;     /* one past the last byte */
 	size_t scanned; /* no newline before this */
-	size_t cap;	/* bytes allocated */
-	size_t max;	/* longest line, newline included */
+	size_t cap;     /* bytes allocated */
+	size_t max;     /* longest line, newline included */
 };
 
 enum ctl_lines_error {
@@ -127,10 +126,10 @@ char *ctl_encode(json_t *msg, size_t *ret_len);
 /* ---- taking apart ---- */
 
 struct ctl_request_msg {
-	int64_t id;	  /* 0 if the request has none */
-	const char *cmd;  /* into root */
-	json_t *args;	  /* object, or NULL; borrowed from root */
-	json_t *root;	  /* owned; json_decref */
+	int64_t id;      /* 0 if the request has none */
+	const char *cmd; /* into root */
+	json_t *args;    /* object, or NULL; borrowed from root */
+	json_t *root;    /* owned; json_decref */
 };
 
 /*
@@ -153,10 +152,10 @@ enum ctl_reply_kind {
 struct ctl_reply_msg {
 	enum ctl_reply_kind kind;
 	int64_t id;
-	json_t *body;	     /* result, row or event; the whole message of a greeting; borrowed */
-	uint64_t rows;	     /* of CTL_END */
+	json_t *body;         /* result, row or event; the whole message of a greeting; borrowed */
+	uint64_t rows;        /* of CTL_END */
 	struct ctl_error err; /* of CTL_ERROR */
-	json_t *root;	     /* owned; json_decref */
+	json_t *root;         /* owned; json_decref */
 };
 
 /* 0, or -EPROTO when the line is none of these messages (then ret->root is NULL). */

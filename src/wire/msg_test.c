@@ -89,8 +89,8 @@ static void request_round_trip(void **state)
 	struct ctl_request_msg m;
 	struct ctl_error err;
 	size_t len;
-	char *line = ctl_encode(
-		ctl_request(7, "port.add", json_pack("{s:s}", "bridge", "br0")), &len);
+	char *line =
+		ctl_encode(ctl_request(7, "port.add", json_pack("{s:s}", "bridge", "br0")), &len);
 
 	assert_int_equal(line[len - 1], '\n');
 	assert_null(memchr(line, '\n', len - 1));
@@ -195,9 +195,17 @@ static void reply_round_trip(void **state)
 static void reply_garbage(void **state)
 {
 	static const char *const bad[] = {
-		"",	     "null",		 "{}",		     "{\"id\":1}",
-		"[]",	     "{\"result\":1}",   "{\"error\":{}}",  "{\"end\":1}",
-		"{\"viaduct\":1}", "{\"error\":{\"code\":-1}}", "{\"row\":[]}",
+		"",
+		"null",
+		"{}",
+		"{\"id\":1}",
+		"[]",
+		"{\"result\":1}",
+		"{\"error\":{}}",
+		"{\"end\":1}",
+		"{\"viaduct\":1}",
+		"{\"error\":{\"code\":-1}}",
+		"{\"row\":[]}",
 		"{\"error\":{\"code\":99999999999}}",
 	};
 
