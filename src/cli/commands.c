@@ -142,6 +142,20 @@ static const struct arg_spec args_run[] = {{"bridge", NULL, ARG_NEW, ARG_REQUIRE
 					   {"driver", "driver", ARG_CHOICE, 0, NULL, DRIVERS},
 					   END};
 static const struct arg_spec args_help[] = {{"words", NULL, ARG_COMMAND, ARG_MANY, "COMMAND"}, END};
+static const struct arg_spec args_rings[] = {{"bridge", NULL, ARG_BRIDGE, 0, "BR"}, END};
+static const struct arg_spec args_intercept[] = {
+	{"bridge", NULL, ARG_BRIDGE, 0, "BR"},
+	{"mode", "mode", ARG_CHOICE, 0, NULL, "auto|all|local|copy|none"},
+	{"fail", "fail", ARG_CHOICE, 0, NULL, "open|closed"},
+	{"overflow", "overflow", ARG_CHOICE, 0, NULL, "drop|pass"},
+	{"stall_ms", "stall-ms", ARG_UINT, 0, "MS"},
+	{"reserved", "reserved", ARG_CHOICE, 0, NULL, "hide|copy|take"},
+	{"reserved_tx", "reserved-tx", ARG_ONOFF},
+	{"oversize", "oversize", ARG_CHOICE, 0, NULL, "pass|multislot|drop"},
+	{"rings", "rings", ARG_UINT, 0, "N"},
+	{"filter", "filter", ARG_TEXT, 0, "EXPRESSION|none"},
+	{"exempt", "exempt", ARG_TEXT, 0, "EXPRESSION|none"},
+	END};
 static const struct arg_spec args_none[] = {END};
 
 const struct command commands[] = {
@@ -194,6 +208,14 @@ const struct command commands[] = {
 	{"fdb flush", NULL, args_fdb_flush, cmd_fdb_flush, "fdb.flush", "forget learned addresses",
 	 "With `all` static entries go too."},
 	{"fdb get", NULL, args_fdb_get, cmd_fdb_get, "fdb.get", "look one address up", NULL},
+
+	{"rings", NULL, args_rings, cmd_rings, NULL, "netmap programs and the rings they hold",
+	 "For each ring who has it, what waits in it, what was dropped; for each side of a bridge "
+	 "how frames that came back were recognised."},
+	{"intercept", NULL, args_intercept, cmd_intercept, "intercept.set",
+	 "what netmap programs get to see of a bridge",
+	 "Without a setting it shows them. An expression is one quoted word in the syntax of "
+	 "pcap-filter(7). See viaduct-netmap(4)."},
 
 	{"stats", NULL, args_name, cmd_stats, NULL, "counters of each port",
 	 "With -d also what the driver and the offload code did."},

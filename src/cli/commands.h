@@ -35,6 +35,10 @@ int cmd_stats(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_drops(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_debug_objects(struct cli *c, const struct command *cmd, json_t *args);
 
+/* netmap.c: netmap programs */
+int cmd_rings(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_intercept(struct cli *c, const struct command *cmd, json_t *args);
+
 /* config.c, watch.c, run.c, help.c */
 int cmd_check(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_reload(struct cli *c, const struct command *cmd, json_t *args);

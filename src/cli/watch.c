@@ -27,9 +27,9 @@ static void print_time(struct cli *c, const json_t *event)
 static enum style kind_style(const char *kind)
 {
 	if (!strcmp(kind, "down") || !strcmp(kind, "vanished") || !strcmp(kind, "full") ||
-	    !strcmp(kind, "own-source"))
+	    !strcmp(kind, "own-source") || !strcmp(kind, "stall"))
 		return STYLE_BAD;
-	if (!strcmp(kind, "up") || !strcmp(kind, "returned"))
+	if (!strcmp(kind, "up") || !strcmp(kind, "returned") || !strcmp(kind, "return"))
 		return STYLE_GOOD;
 	return !strcmp(kind, "moved") ? STYLE_WARN : STYLE_PLAIN;
 }

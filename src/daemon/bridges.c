@@ -12,6 +12,7 @@
 #include "base/mac.h"
 #include "daemon/endpoint.h"
 #include "daemon/events.h"
+#include "daemon/expression.h"
 #include "daemon/keys.h"
 #include "daemon/ports.h"
 #include "sys/netlink.h"
@@ -22,9 +23,7 @@ LOG_MODULE("daemon/bridges");
 
 struct vbridge *bridges_find(struct daemon *d, const char *name)
 {
-	for_each_bridge(vb, d)
-		if (!strcmp(vb->name, name))
-			return vb;
+	for_each_bridge(vb, d) if (!strcmp(vb->name, name)) return vb;
 	return NULL;
 }
 
@@ -47,8 +46,7 @@ static struct worker *least_loaded(struct daemon *d)
 {
 	uint32_t load[DAEMON_WORKERS_MAX] = {0}, best = 0;
 
-	for_each_bridge(vb, d)
-		load[worker_id(vb->w)]++;
+	for_each_bridge(vb, d) load[worker_id(vb->w)]++;
 	for (uint32_t i = 1; i < d->n_workers; i++)
 		if (load[i] < load[best])
 			best = i;
@@ -149,6 +147,8 @@ static void vbridge_free(struct vbridge *vb)
 	events_drain(vb->d->events);
 	list_del(&vb->node);
 	bridge_free(vb->br);
+	expression_free(vb->filter);
+	expression_free(vb->exempt);
 	free(vb);
 }
 
@@ -199,7 +199,7 @@ int bridges_add(struct daemon *d, const char *name, const json_t *values, struct
 static void close_ports(struct vbridge *vb)
 {
 	endpoint_bridge_gone(vb->d, vb);
-	list_for_each_safe(i, &vb->ports) {
+	list_for_each_safe (i, &vb->ports) {
 		struct vport *vp = list_entry(i, struct vport, node);
 
 		if (!vp->host)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The daemon's bridges: engine object, worker, and the TAP of the same name that is the host's port.
- * The TAP is persistent: its addresses survive the daemon, a later one takes it over by its
+ * The daemon's bridges: engine object, worker, and the TAP of the same name that is the host's
+ * port. The TAP is persistent: its addresses survive the daemon, a later one takes it over by its
  * alias. Only bridges_del() removes it.
  *
  * Main thread.
@@ -19,6 +19,7 @@
 
 #define BRIDGE_ALIAS "viaduct bridge" /* IFLA_IFALIAS of our TAPs */
 
+struct expression;
 struct vport;
 
 struct vbridge {
@@ -32,14 +33,16 @@ struct vbridge {
 	struct vport *host;
 	uint32_t fdb_size;
 	uint32_t n_rings; /* of a netmap port that is opened on it, of each kind */
+	struct expression *filter, *exempt; /* of interception; NULL: none */
 	/* the worker's, see events.c */
 	struct limit limits[BRIDGE_EVENT_N];
 	uint64_t n_events[BRIDGE_EVENT_N];
 };
 
 #define for_each_bridge(vb, d)                                                                     \
-	list_for_each(vb##_node, &(d)->bridges)                                                    \
-		for (struct vbridge *vb = list_entry(vb##_node, struct vbridge, node); vb; vb = NULL)
+	list_for_each (vb##_node, &(d)->bridges)                                                   \
+		for (struct vbridge *vb = list_entry(vb##_node, struct vbridge, node); vb;         \
+		     vb = NULL)
 
 struct vbridge *bridges_find(struct daemon *d, const char *name);
 /* bridges_find() or CTL_E_BRIDGE_NONE, CTL_E_KERNEL_BRIDGE. */

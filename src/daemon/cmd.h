@@ -29,11 +29,11 @@ struct cmd_call {
 	struct daemon *d;
 	struct server_conn *conn; /* NULL: run by the configuration; rows go nowhere */
 	int64_t id;
-	json_t *args;		  /* object, borrowed */
-	json_t *result;		  /* set by the command; NULL = {} */
+	json_t *args;   /* object, borrowed */
+	json_t *result; /* set by the command; NULL = {} */
 	uint64_t rows;
 	struct cmd_stream *stream;
-	bool monitor;		  /* answers are events from now on, nothing else */
+	bool monitor; /* answers are events from now on, nothing else */
 	struct ctl_error err;
 };
 
@@ -49,7 +49,7 @@ struct cmd {
 	const char *name;
 	cmd_fn *fn;
 	unsigned int flags;
-	struct key_table args;		 /* its own */
+	struct key_table args;            /* its own */
 	const struct key_table *settings; /* shared ones, or NULL */
 };
 
@@ -58,7 +58,8 @@ struct cmd_table {
 	size_t n;
 };
 
-extern const struct cmd_table cmds_bridge, cmds_port, cmds_fdb, cmds_status, cmds_config;
+extern const struct cmd_table cmds_bridge, cmds_port, cmds_fdb, cmds_status, cmds_config,
+	cmds_netmap;
 
 /* The command called name; NULL with CTL_E_COMMAND in *err. */
 const struct cmd *cmd_find(const char *name, struct ctl_error *err);
@@ -69,7 +70,7 @@ int cmd_exec(struct daemon *d, const char *name, json_t *args, struct ctl_error 
 
 /* For commands. */
 const char *cmd_arg(const struct cmd_call *c, const char *name); /* string or NULL */
-bool cmd_arg_bool(const struct cmd_call *c, const char *name);	 /* false if absent */
+bool cmd_arg_bool(const struct cmd_call *c, const char *name);   /* false if absent */
 int64_t cmd_arg_int(const struct cmd_call *c, const char *name, int64_t otherwise);
 /* Sends a row; steals it. */
 void cmd_row(struct cmd_call *c, json_t *row);

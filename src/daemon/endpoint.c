@@ -3,8 +3,8 @@
  * Theory of operation
  *
  * Requests come in here one by one; whatever they change in rings that a worker uses is done by
- * worker_call(). The worker has two things to say in return, an event of a ring and "this descriptor
- * wants you": it notes them under `lock` and rings a bell.
+ * worker_call(). The worker has two things to say in return, an event of a ring and "this
+ * descriptor wants you": it notes them under `lock` and rings a bell.
  *
  * All programs of the region are one domain of buffers (mem/bufowner.h): they may swap buffers
  * between any two ports of it. It is made for the first and removed with the last of them, and
@@ -69,8 +69,7 @@ static void note_event(void *ctx, enum inspect_event e, const struct inspect_rin
 static void note_request(void *ctx, struct inspect_client *ic)
 {
 	struct nm_port *p = ctx;
-	struct nm_client *c =
-		(struct nm_client *)((uint8_t *)ic - offsetof(struct nm_client, ic));
+	struct nm_client *c = (struct nm_client *)((uint8_t *)ic - offsetof(struct nm_client, ic));
 
 	atomic_store(&c->asked, true);
 	loop_ring(p->es->bell);
@@ -242,6 +241,15 @@ static uint32_t shadow_index(const struct nm_port *p, bool host, bool tx, uint32
 	return ((uint32_t)host * 2 + tx) * p->n_rings + i;
 }
 
+/* Ports receive into the same pool: some of it is not for programs. */
+static bool enough_buffers(struct endpoints *es)
+{
+	struct bufpool_stats st;
+
+	bufpool_stats(es->d->pool, &st);
+	return st.n_free >= ENDPOINT_SLOTS + st.n_total / 16;
+}
+
 static int ring_new(struct nm_port *p, bool host, bool tx, uint32_t i)
 {
 	struct endpoints *es = p->es;
@@ -259,8 +267,10 @@ static int ring_new(struct nm_port *p, bool host, bool tx, uint32_t i)
 		.owner = es->owner,
 		.tx = tx,
 	};
-	int r = nr ? nmobj_ring_new(es->objects, &np, &nr->ofs) : -ENOMEM;
+	int r = -ENOMEM;
 
+	if (nr && enough_buffers(es))
+		r = nmobj_ring_new(es->objects, &np, &nr->ofs);
 	if (r) {
 		free(nr);
 		return r;
@@ -274,7 +284,8 @@ static int ring_new(struct nm_port *p, bool host, bool tx, uint32_t i)
 	}
 	nr->r.host = host;
 	nr->r.index = (uint8_t)i;
-	/* NIC RX shows what ports received, host RX what the host sends; TX rings take back the other. */
+	/* NIC RX shows what ports received, host RX what the host sends; TX rings take back the
+	 * other. */
 	nr->r.side = (tx ? !host : host) ? INTERCEPT_HOST : INTERCEPT_NIC;
 	p->rings[host][tx][i] = nr;
 	return 0;
@@ -291,13 +302,15 @@ static void ring_free(struct nm_port *p, bool host, bool tx, uint32_t i)
 	free(nr);
 }
 
-#define for_each_bit(i, mask) for (uint32_t i = 0; i < RINGS_MAX; i++) if ((mask) >> i & 1)
+#define for_each_bit(i, mask)                                                                      \
+	for (uint32_t i = 0; i < RINGS_MAX; i++)                                                   \
+		if ((mask) >> i & 1)
 
 /* Calls fn for each ring of the client, in the order of shadow indexes. */
 #define for_each_bound(host, tx, i, c)                                                             \
 	for (int host = 0; host < 2; host++)                                                       \
 		for (int tx = 0; tx < 2; tx++)                                                     \
-			for_each_bit (i, (c)->ic.rings[host][tx])
+	for_each_bit(i, (c)->ic.rings[host][tx])
 
 /* Which rings the request means. 0 or -EINVAL. */
 static int choose_rings(const struct nmreq_register *req, uint32_t n, uint64_t ret[2][2])
@@ -335,7 +348,8 @@ static int choose_rings(const struct nmreq_register *req, uint32_t n, uint64_t r
 
 static int check_exclusive(const struct nm_port *p, const struct nm_client *c)
 {
-	for_each_bound(host, tx, i, c) {
+	for_each_bound(host, tx, i, c)
+	{
 		const struct nm_ring *nr = p->rings[host][tx][i];
 
 		if (nr && (nr->exclusive || c->exclusive))
@@ -347,7 +361,8 @@ static int check_exclusive(const struct nm_port *p, const struct nm_client *c)
 /* Gives up the client's use of rings: those without users go. The worker does not use new ones. */
 static void put_rings(struct nm_port *p, struct nm_client *c)
 {
-	for_each_bound(host, tx, i, c) {
+	for_each_bound(host, tx, i, c)
+	{
 		struct nm_ring *nr = p->rings[host][tx][i];
 
 		if (nr && --nr->users == 0)
@@ -366,7 +381,8 @@ static int get_rings(struct nm_port *p, struct nm_client *c)
 	memset(c->ic.rings, 0, sizeof(c->ic.rings));
 	for (int host = 0; host < 2; host++)
 		for (int tx = 0; tx < 2; tx++)
-			for_each_bit (i, want[host][tx]) {
+			for_each_bit(i, want[host][tx])
+			{
 				r = p->rings[host][tx][i] ? 0 : ring_new(p, host, tx, i);
 				if (r) {
 					put_rings(p, c);
@@ -416,9 +432,8 @@ static void bind_in_worker(void *arg)
 	job->r = inspect_client_add(job->p->in, &job->c->ic);
 	if (job->r)
 		return;
-	for_each_bound(host, tx, i, job->c)
-		if (!job->p->rings[host][tx][i]->r.bound)
-			inspect_ring_add(job->p->in, &job->p->rings[host][tx][i]->r);
+	for_each_bound(host, tx, i, job->c) if (!job->p->rings[host][tx][i]->r.bound)
+		inspect_ring_add(job->p->in, &job->p->rings[host][tx][i]->r);
 }
 
 static void release_in_worker(void *arg)
@@ -429,10 +444,11 @@ static void release_in_worker(void *arg)
 	/* TX rings first: what they hold may complete what RX rings are asked for. */
 	for (int tx = 1; tx >= 0; tx--)
 		for (int host = 0; host < 2; host++)
-			for_each_bit (i, job->c->ic.rings[host][tx])
-				if (job->p->rings[host][tx][i]->users == 1)
-					inspect_ring_del(job->p->in,
-							 &job->p->rings[host][tx][i]->r);
+			for_each_bit(
+				i,
+				job->c->ic.rings[host][tx]) if (job->p->rings[host][tx][i]->users ==
+								1)
+				inspect_ring_del(job->p->in, &job->p->rings[host][tx][i]->r);
 }
 
 /* Extra buffers: never more than half of what is free, for ports need some, too. */
@@ -472,9 +488,11 @@ static int bind_client(struct nm_port *p, struct nm_client *c, uint32_t extra)
 
 static void describe(struct nm_client *c, char *to, size_t size)
 {
-	static const char *const modes[] = {
-		[NR_REG_ALL_NIC] = "nic", [NR_REG_SW] = "host", [NR_REG_NIC_SW] = "nic+host",
-		[NR_REG_ONE_NIC] = "one-nic", [NR_REG_ONE_SW] = "one-host"};
+	static const char *const modes[] = {[NR_REG_ALL_NIC] = "nic",
+					    [NR_REG_SW] = "host",
+					    [NR_REG_NIC_SW] = "nic+host",
+					    [NR_REG_ONE_NIC] = "one-nic",
+					    [NR_REG_ONE_SW] = "one-host"};
 
 	snprintf(to, size, "program=%s pid=%d uid=%u mode=%s", c->program, (int)c->peer.pid,
 		 (unsigned int)c->peer.uid,
@@ -722,7 +740,8 @@ static void list_rings(const struct nm_client *c, struct nm_reply *ret)
 {
 	const struct nm_port *p = c->port;
 
-	for_each_bound(host, tx, i, c) {
+	for_each_bound(host, tx, i, c)
+	{
 		const struct nm_ring *nr = p->rings[host][tx][i];
 
 		ret->rings[ret->h.n_rings++] = (struct attach_ring){
@@ -748,7 +767,9 @@ static void answer(struct nm_client *c, struct nmreq_register *req, struct nm_re
 	req->nr_memsize = memory_size(es);
 	req->nr_mem_id = es->d->region.id;
 	req->nr_extra_bufs = c->n_extra;
+	c->answer = *req;
 	memcpy(ret->body, req, sizeof(*req));
+	ret->h.body_size = sizeof(*req);
 	ret->fds[ret->n_fds++] = es->d->region.fd;
 	ret->h.region_token = es->token;
 	ret->h.region_size = es->d->region.layout.file_size;
@@ -799,8 +820,7 @@ static int register_bridge(struct nm_client *c, struct vbridge *vb, struct nmreq
 	return 0;
 }
 
-static int register_any(struct nm_client *c, const struct attach_msg *m,
-			struct nmreq_register *req)
+static int register_any(struct nm_client *c, const struct attach_msg *m, struct nmreq_register *req)
 {
 	struct vbridge *vb = NULL;
 	int r;
@@ -848,6 +868,14 @@ static int dispatch(struct nm_client *c, struct attach_msg *m, struct nm_reply *
 	const uint16_t t = m->h.nr_reqtype;
 	int r;
 
+	if (t == ATTACH_STATE) {
+		struct nmreq_register again = c->answer;
+
+		if (!c->registered)
+			return -ENXIO;
+		answer(c, &again, ret);
+		return 0;
+	}
 	if (m->h.nr_version < NETMAP_MIN_API || m->h.nr_version > NETMAP_MAX_API)
 		return -EINVAL;
 	if (t < NETMAP_REQ_REGISTER || t >= array_size(body_sizes) ||
@@ -877,7 +905,8 @@ static bool wrong_netns(const struct nm_client *c, const struct attach_msg *m)
 
 	if (m->h.netns == 0 || m->h.netns == d->netns)
 		return false;
-	log_warn("netmap: program %s pid=%d asks for %s from network namespace %llu, the daemon is in "
+	log_warn("netmap: program %s pid=%d asks for %s from network namespace %llu, the daemon is "
+		 "in "
 		 "%llu",
 		 c->program, (int)c->peer.pid, m->h.name, (unsigned long long)m->h.netns,
 		 (unsigned long long)d->netns);
@@ -888,10 +917,13 @@ void endpoint_request(struct nm_client *c, struct attach_msg *m, struct nm_reply
 {
 	int r = wrong_netns(c, m) ? -ENXIO : dispatch(c, m, ret);
 
-	log_debug("netmap: pid=%d request %u %s: %d", (int)c->peer.pid, m->h.nr_reqtype,
-		  m->h.name, -r);
+	log_debug("netmap: pid=%d request %u %s: %d", (int)c->peer.pid, m->h.nr_reqtype, m->h.name,
+		  -r);
 	ret->h.error = -r;
-	ret->h.body_size = r ? 0 : m->h.body_size;
+	if (r)
+		ret->h.body_size = 0;
+	else if (m->h.nr_reqtype != ATTACH_STATE)
+		ret->h.body_size = m->h.body_size;
 }
 
 /* ---- life ---- */

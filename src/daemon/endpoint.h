@@ -19,14 +19,15 @@
 #include "sys/sock.h"
 #include "wire/attach.h"
 
-#define ENDPOINT_SLOTS 1024u /* of a ring */
+#define ENDPOINT_SLOTS     1024u /* of a ring */
+#define ENDPOINT_RINGS_MAX 30    /* of each kind: what a netmap_if of 1,024 bytes can name */
 
 struct vbridge;
 
 /* One ring of a netmap port. */
 struct nm_ring {
 	struct inspect_ring r;
-	uint64_t ofs;	/* in the region */
+	uint64_t ofs;   /* in the region */
 	uint32_t users; /* descriptors */
 	bool exclusive;
 };
@@ -54,11 +55,12 @@ struct nm_client {
 	int fd;
 	bool registered;
 	bool has_if;
-	_Atomic bool asked;    /* the worker saw a request, or the end */
-	struct nm_port *port;  /* NULL: none, or a null port */
+	_Atomic bool asked;   /* the worker saw a request, or the end */
+	struct nm_port *port; /* NULL: none, or a null port */
 	struct inspect_client ic;
 	uint64_t if_ofs;
 	uint32_t mode, n_extra;
+	struct nmreq_register answer; /* to its REGISTER */
 	bool exclusive;
 	double since; /* wall clock */
 };

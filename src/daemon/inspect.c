@@ -7,9 +7,10 @@
  * whose program hangs. A program that sleeps is woken by a byte on each descriptor that binds the
  * ring.
  *
- * A ring hangs when frames wait in it and its head has not moved for stall_ms. Then what no sync has
- * shown to the program goes on without it, and no more is put in until its head moves again. What it
- * has seen stays its own: if it comes back later, it goes on then, so nothing goes out twice.
+ * A ring hangs when frames wait in it and its head has not moved for stall_ms. Then what no sync
+ * has shown to the program goes on without it, and no more is put in until its head moves again.
+ * What it has seen stays its own: if it comes back later, it goes on then, so nothing goes out
+ * twice.
  */
 #include "daemon/inspect.h"
 
@@ -22,11 +23,11 @@
 #include "sys/clock.h"
 #include "wire/attach.h"
 
-#define GROUPS	  64u     /* GSO frames that a side can have with programs at a time */
-#define SOURCES	  4096u   /* addresses whose port is remembered */
+#define GROUPS       64u   /* GSO frames that a side can have with programs at a time */
+#define SOURCES      4096u /* addresses whose port is remembered */
 #define SOURCE_AGE_S 300u
-#define NEVER	  UINT64_MAX
-#define NS_PER_MS 1000000ULL
+#define NEVER        UINT64_MAX
+#define NS_PER_MS    1000000ULL
 
 /* ---- doorbells ---- */
 
@@ -46,7 +47,8 @@ static void ring_bell(struct inspect *in, struct inspect_ring *r)
 
 void inspect_publish(struct inspect *in, struct inspect_ring *r)
 {
-	if (ringcheck_publish(&r->rc, (uint64_t)(clock_wall_s() * 1e6)))
+	/* Only RX syncs take the time over. */
+	if (ringcheck_publish(&r->rc, r->rc.tx ? 0 : (uint64_t)(clock_wall_s() * 1e6)))
 		ring_bell(in, r);
 }
 
@@ -84,8 +86,7 @@ static void update_tx(struct inspect *in, bool host)
 {
 	bool any = false;
 
-	for_each_ring(in, r, host, 1)
-		any |= r->bound;
+	for_each_ring(in, r, host, 1) any |= r->bound;
 	/* What the NIC side took comes back by host rings, and the other way round. */
 	intercept_set_tx(bridge_intercept(in->wb->br), host ? INTERCEPT_NIC : INTERCEPT_HOST, any);
 }
@@ -154,7 +155,8 @@ void inspect_shut(struct inspect *in)
 {
 	for (int host = 0; host < 2; host++)
 		for (int tx = 0; tx < 2; tx++)
-			for_each_ring(in, r, host, tx) {
+			for_each_ring(in, r, host, tx)
+			{
 				if (shadow_set_state(r->rc.shadow, SHADOW_STOPPED))
 					ring_bell(in, r);
 			}
@@ -221,11 +223,14 @@ static void look_at_groups(struct inspect *in, bool quiet, uint64_t now_ns)
 		uint64_t next;
 
 		inspect_begin(in, (enum intercept_side)side, false, now_ns);
-		if (quiet)
-			for_each_ring(in, r, side, 0)
-				regroup_released(in->groups[side], r->index,
-						 r->rc.n_slots - ringcheck_rx_waiting(&r->rc),
-						 now_ns, &sink);
+		for_each_ring(in, r, side, 0)
+		{
+			/* As of the round before: what was sent until then has been taken. */
+			if (quiet)
+				regroup_released(in->groups[side], r->index, r->released, now_ns,
+						 &sink);
+			r->released = r->rc.n_slots - ringcheck_rx_waiting(&r->rc);
+		}
 		next = regroup_tick(in->groups[side], now_ns, &sink);
 		in->next_group_ns = min_of(in->next_group_ns, next);
 		inspect_end(in);
@@ -237,11 +242,9 @@ bool inspect_poll(struct inspect *in, uint64_t now_ns)
 	uint32_t n = 0;
 
 	for (int host = 0; host < 2; host++)
-		for_each_ring(in, r, host, 1)
-			n += inspect_take(in, r, now_ns);
+		for_each_ring(in, r, host, 1) n += inspect_take(in, r, now_ns);
 	for (int host = 0; host < 2; host++)
-		for_each_ring(in, r, host, 0)
-			look_at_rx(in, r, now_ns);
+		for_each_ring(in, r, host, 0) look_at_rx(in, r, now_ns);
 	look_at_groups(in, n == 0, now_ns);
 	return n > 0;
 }
@@ -258,10 +261,9 @@ bool inspect_sleep(struct inspect *in, uint64_t now_ns, uint64_t *ret_until_ns)
 
 	*ret_until_ns = in->next_group_ns;
 	for (int host = 0; host < 2; host++) {
-		for_each_ring(in, r, host, 1)
-			if (!ringcheck_sleep(&r->rc))
-				return false;
-		for_each_ring(in, r, host, 0) {
+		for_each_ring(in, r, host, 1) if (!ringcheck_sleep(&r->rc)) return false;
+		for_each_ring(in, r, host, 0)
+		{
 			if (head_matters(r)) {
 				if (!ringcheck_sleep(&r->rc))
 					return false;
@@ -278,8 +280,7 @@ void inspect_wake(struct inspect *in)
 {
 	for (int host = 0; host < 2; host++)
 		for (int tx = 0; tx < 2; tx++)
-			for_each_ring(in, r, host, tx)
-				shadow_daemon_awake(r->rc.shadow);
+			for_each_ring(in, r, host, tx) shadow_daemon_awake(r->rc.shadow);
 }
 
 /* ---- life ---- */

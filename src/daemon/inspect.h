@@ -32,13 +32,15 @@ struct inspect_counters {
 /* One app-visible ring. Embedded in the endpoint's object. */
 struct inspect_ring {
 	struct ringcheck rc;
-	uint8_t side;  /* RX: whose frames it shows; TX: whose frames come back. enum intercept_side */
+	uint8_t side;  /* RX: whose frames it shows; TX: whose frames come back. enum intercept_side
+			*/
 	uint8_t index; /* below RINGS_MAX */
 	bool host;     /* a host ring */
 	bool bound;    /* the worker uses it */
 	uint8_t state; /* RX: enum intercept_ring_state */
 	uint32_t head, n_syncs; /* RX: as the last round saw them */
-	uint64_t moved_ns; /* RX: when its head last moved, or the first frame came */
+	uint64_t moved_ns;      /* RX: when its head last moved, or the first frame came */
+	uint64_t released;      /* RX: slots since the start that the program gave back */
 	struct inspect_counters counters;
 };
 
@@ -95,7 +97,8 @@ void inspect_shut(struct inspect *in);
 void inspect_show(struct inspect *in, struct egress *e, uint64_t now_ns);
 /* One round: what programs sent, rings that began to be read or stopped. True: there was work. */
 bool inspect_poll(struct inspect *in, uint64_t now_ns);
-/* Before the worker sleeps: false if there is work; else when to call inspect_poll() at the latest. */
+/* Before the worker sleeps: false if there is work; else when to call inspect_poll() at the latest.
+ */
 bool inspect_sleep(struct inspect *in, uint64_t now_ns, uint64_t *ret_until_ns);
 /* After it slept. */
 void inspect_wake(struct inspect *in);

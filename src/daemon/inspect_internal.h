@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of inspect share: inspect.c (rings, rounds), show.c (to programs), take.c (back). */
+/* What the files of inspect share: inspect.c (rings, rounds), show.c (to programs), take.c (back).
+ */
 #pragma once
 
 #include "daemon/inspect.h"

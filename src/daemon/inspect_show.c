@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * From the bridge into RX rings. A buffer that nobody else has is handed over as it is; otherwise
- * its bytes are copied. A program sees plain frames with complete checksums: GSO frames are shown as
- * their segments, and core/regroup.h keeps the whole one.
+ * its bytes are copied. A program sees plain frames with complete checksums: GSO frames are shown
+ * as their segments, and core/regroup.h keeps the whole one.
  */
 #include <string.h>
 
@@ -114,7 +114,7 @@ static enum shown show_gso(struct inspect *in, struct inspect_ring *r, struct fr
 		return NO_ROOM;
 	n = offload_segment(f, in->buf_ops, in->segments, REGROUP_SEGMENTS_MAX);
 	if (n <= 0)
-		return drop(in, f, n < 0 ? (enum drop_reason)-n : DROP_GSO_MALFORMED);
+		return drop(in, f, n < 0 ? (enum drop_reason) - n : DROP_GSO_MALFORMED);
 	if (!segments_fit(in, (uint32_t)n) || ringcheck_rx_space(&r->rc) < (uint32_t)n) {
 		put_segments(in, 0, (uint32_t)n);
 		return NO_ROOM;
@@ -152,7 +152,7 @@ static enum shown show_chain(struct inspect *in, struct inspect_ring *r, struct 
 	if (f->flags & FRAME_CSUM_PARTIAL) {
 		/* Rare, and the frame is copied anyway. A shared one is not ours to change. */
 		int why = buf_refs(in->bufs, f->buf) == 1 ? offload_finish_csum(f)
-							   : DROP_RING_OVERSIZE;
+							  : DROP_RING_OVERSIZE;
 		if (why)
 			return drop(in, f, (enum drop_reason)why);
 	}
@@ -162,7 +162,8 @@ static enum shown show_chain(struct inspect *in, struct inspect_ring *r, struct 
 			const uint32_t len = min_of(f->len - i * room, room);
 
 			memcpy(buf_data(in->bufs, bufs[i]), f->data + i * room, len);
-			s[i] = (struct ring_slot){.buf = bufs[i], .len = (uint16_t)len,
+			s[i] = (struct ring_slot){.buf = bufs[i],
+						  .len = (uint16_t)len,
 						  .flags = i + 1 < k ? NS_MOREFRAG : 0};
 		}
 		if (ringcheck_rx_put(&r->rc, in->bufs, s, k) == k) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * A connection is a netmap descriptor. Until it is registered the main thread listens to it, then
- * the worker of its port does, for doorbells; what is no doorbell comes here through on_request(). A
- * packet that breaks the protocol costs the program its descriptor.
+ * the worker of its port does, for doorbells; what is no doorbell comes here through on_request().
+ * A packet that breaks the protocol costs the program its descriptor.
  */
 #include "daemon/netmap_sock.h"
 
@@ -21,9 +21,9 @@
 
 LOG_MODULE("daemon/netmap_sock");
 
-#define CLIENTS_MAX	1024u
+#define CLIENTS_MAX     1024u
 #define CLIENTS_PER_UID 256u /* of users other than root */
-#define FDS_MAX		4u
+#define FDS_MAX         4u
 
 struct netmap_sock {
 	struct daemon *d;

@@ -25,8 +25,12 @@ static void add(struct packet *p, const void *from, size_t n)
 static struct packet request(uint32_t n)
 {
 	struct packet p = {.len = 0};
-	struct attach_request h = {.magic = ATTACH_MAGIC, .nr_version = 14, .nr_reqtype = 1,
-				   .body_size = n, .name = "br0", .program = "pass"};
+	struct attach_request h = {.magic = ATTACH_MAGIC,
+				   .nr_version = 14,
+				   .nr_reqtype = 1,
+				   .body_size = n,
+				   .name = "br0",
+				   .program = "pass"};
 
 	add(&p, &h, sizeof(h));
 	for (uint32_t i = 0; i < n; i++)

@@ -74,8 +74,8 @@ static void send_request(int fd, const char *name, uint32_t mode, int reply)
 		     .cmsg_level = SOL_SOCKET,
 		     .cmsg_type = SCM_RIGHTS}};
 	struct iovec iov = {&p, sizeof(p)};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c,
-			   .msg_controllen = sizeof(c)};
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c)};
 
 	snprintf(p.h.name, sizeof(p.h.name), "%s", name);
 	memcpy(CMSG_DATA(&c.h), &reply, sizeof(reply));
@@ -94,8 +94,8 @@ static void take_reply(struct port *p, int from)
 		char space[CMSG_SPACE(2 * sizeof(int))];
 	} c;
 	struct iovec iov = {buf, sizeof(buf)};
-	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c,
-			   .msg_controllen = sizeof(c)};
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &c, .msg_controllen = sizeof(c)};
 	ssize_t n = recvmsg(from, &m, 0);
 	struct shadow shadow;
 	uint32_t n_bufs;

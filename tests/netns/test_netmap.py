@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Netmap programs on a bridge: what they see, what becomes of traffic when they fail."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+import pytest
+
+import lab as L
+
+NMPASS = L.BUILD / "tests/netns/nmpass"
+MAGIC = 0x766E6D31
+
+
+class Program:
+    """nmpass on a bridge."""
+
+    def __init__(self, lab, daemon, *args, bridge="br0"):
+        self.daemon = daemon
+        self.proc = lab.background(daemon.ns, NMPASS, daemon.run_dir / "netmap.sock", bridge, *args,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        line = self.proc.stdout.readline()
+        assert line == "ready\n", self.proc.stderr.read()
+        L.wait_for(lambda: self.rings() and all(r["state"] == "live" for r in self.rings()), "all rings are read")
+        self.pid = self.rings()[0]["pid"]
+
+    def rings(self):
+        return [r for r in self.daemon.json("rings") if r["kind"] == "ring"]
+
+    def ring(self, name, direction="rx"):
+        return next(r for r in self.rings() if (r["ring"], r["dir"]) == (name, direction))
+
+    def side(self, name="nic"):
+        return next(r for r in self.daemon.json("rings") if r["kind"] == "side" and r["side"] == name)
+
+    def kill(self, sig):
+        os.kill(self.pid, sig)
+
+    def end(self, sig=signal.SIGTERM):
+        """Ends it; returns how many frames it saw."""
+        self.kill(sig)
+        out, err = self.proc.communicate(timeout=L.DEADLINE)
+        assert sig == signal.SIGKILL or not err, err
+        L.wait_for(lambda: not self.rings(), "its rings are gone")
+        return int(out) if out else None
+
+
+def pool(daemon):
+    """Free buffers, those in stock included: (small, large)."""
+    text = daemon.cli("debug", "objects").stdout
+    one = {k: sum(map(int, re.findall(rf"\b{k}=(\d+)", text))) for k in ("free", "stock", "big_free", "stock_big")}
+    return one["free"] + one["stock"], one["big_free"] + one["stock_big"]
+
+
+def lost(ping_output):
+    m = re.search(r"(\d+) packets transmitted, (\d+) received", ping_output)
+    assert "DUP" not in ping_output, ping_output
+    return int(m[1]) - int(m[2])
+
+
+@pytest.fixture
+def net(lab, daemon):
+    """Two hosts on br0 by the packet driver; the pool is full again at the end."""
+    a, b = lab.add_hosts(2)
+    daemon.bridge(a, b, driver="packet")
+    assert lost(a.ping(b.addr)) == 0
+    before = pool(daemon)
+    yield lab, daemon, a, b
+    L.wait_for(lambda: not daemon.json("rings"), "no program is left")
+    L.wait_for(lambda: pool(daemon) == before, f"all buffers are back: {before}, now {pool(daemon)}")
+
+
+@pytest.mark.parametrize("how", ["swap", "copy"])
+def test_passes_everything(net, how):
+    lab, d, a, b = net
+    p = Program(lab, d, *([] if how == "swap" else ["copy"]))
+    assert lost(a.ping(b.addr, 50, "-i", "0.01")) == 0
+    L.tcp_transfer(a.ns, b.ns, b.addr, size=4 << 20)
+    L.tcp_transfer(b.ns, a.ns, a.addr6, size=4 << 20, family=socket.AF_INET6)
+    nic = p.side()
+    assert nic["taken"] > 100 and nic["copied"] == 0
+    assert nic["origins"]["buffer" if how == "swap" else "digest"] > 100, nic
+    assert nic["origins"]["unknown"] == 0 and nic["gso"]["whole"] > 0, nic
+    if how == "swap":
+        assert nic["origins"]["digest"] == 0
+        assert p.ring("nic0")["copied"] <= p.ring("nic0")["segments"] + nic["taken"]
+    assert p.end() > 100
+    assert L.checksum_errors(a.ns) == L.checksum_errors(b.ns) == 0
+    assert d.drop("copy-return") == d.drop("stale-return") == 0
+    assert lost(a.ping(b.addr)) == 0
+
+
+def test_host_is_inspected(net):
+    """What the host of the bridge itself sends and receives."""
+    lab, d, a, b = net
+    lab.switch.ip("addr", "add", "10.77.0.100/16", "dev", "br0")
+    p = Program(lab, d)
+    assert lost(a.ping("10.77.0.100", 20)) == 0
+    L.tcp_transfer(a.ns, lab.switch, "10.77.0.100", size=2 << 20)
+    L.tcp_transfer(lab.switch, a.ns, a.addr, size=2 << 20)
+    assert p.side("host")["taken"] > 20 and p.side("host")["returned"] > 20
+    assert p.side("host")["origins"]["unknown"] == 0
+    p.end()
+
+
+def test_reader_takes_copies(net):
+    """Nobody is cut off by a program that cannot give frames back."""
+    lab, d, a, b = net
+    p = Program(lab, d, "read")
+    assert lost(a.ping(b.addr, 20)) == 0
+    L.tcp_transfer(a.ns, b.ns, b.addr, size=2 << 20)
+    nic = p.side()
+    assert nic["taken"] == 0 and nic["copied"] >= 40
+    assert p.end() >= 40
+
+
+def test_killed(net):
+    lab, d, a, b = net
+    for _ in range(5):
+        p = Program(lab, d)
+        ping = b.ns.popen("ping", "-n", "-i", "0.002", "-c", "500", a.addr, stdout=subprocess.PIPE)
+        time.sleep(0.3)
+        p.end(signal.SIGKILL)
+        assert lost(ping.communicate(timeout=L.DEADLINE)[0]) <= 2  # those it had in its hands
+    assert lost(a.ping(b.addr)) == 0
+    assert "released program=nmpass" in d.log_text()
+
+
+def test_stopped_and_continued(net):
+    lab, d, a, b = net
+    d.cli("intercept", "br0", "stall-ms", "200")
+    p = Program(lab, d)
+    assert lost(a.ping(b.addr)) == 0
+    p.kill(signal.SIGSTOP)
+    a.ns.popen("ping", "-n", "-i", "0.05", "-c", "10", "-W", "5", b.addr, stdout=subprocess.DEVNULL).wait(L.DEADLINE)
+    L.wait_for(lambda: p.ring("nic0")["state"] == "stalled", "the bridge goes round it")
+    assert lost(a.ping(b.addr, 20)) == 0
+    assert p.side()["uninspected"] >= 40
+    assert "goes round it" in d.log_text()
+    before = p.ring("nic0")["frames"]
+    p.kill(signal.SIGCONT)
+    a.ping(b.addr)  # the worker looks when it is awake
+    L.wait_for(lambda: p.ring("nic0")["state"] == "live", "it is back")
+    assert lost(a.ping(b.addr, 20)) == 0
+    assert p.ring("nic0")["frames"] >= before + 40
+    assert p.ring("nic0")["stalls"] == 1
+    p.end()
+
+
+def test_stopped_fails_closed(net):
+    lab, d, a, b = net
+    d.cli("intercept", "br0", "stall-ms", "200", "fail", "closed")
+    p = Program(lab, d)
+    assert lost(a.ping(b.addr)) == 0
+    p.kill(signal.SIGSTOP)
+    assert lost(a.ping(b.addr, 20, "-w", "2", check=False)) > 10
+    L.wait_for(lambda: d.drop("not-inspected") > 0, "frames are dropped with their reason")
+    p.end(signal.SIGKILL)
+    assert lost(a.ping(b.addr, 3, "-w", "1", check=False)) > 0  # nobody inspects
+    d.cli("intercept", "br0", "fail", "open")
+    assert lost(a.ping(b.addr)) == 0
+
+
+def test_settings(net):
+    lab, d, a, b = net
+    d.cli("intercept", "br0", "mode", "all", "filter", "icmp", "exempt", "host 10.99.9.9")
+    row = d.json("intercept", "br0")[0]
+    assert (row["mode"], row["filter"], row["exempt"]) == ("all", "icmp", "host 10.99.9.9")
+    p = Program(lab, d, "swallow")
+    assert lost(a.ping(b.addr, 3, "-w", "1", check=False)) > 0  # it gets ICMP and keeps it
+    L.tcp_transfer(a.ns, b.ns, b.addr, size=1 << 20)  # and nothing else
+    assert p.side()["exempted"] > 10
+    d.cli("intercept", "br0", "exempt", "icmp")
+    assert lost(a.ping(b.addr)) == 0
+    d.cli("intercept", "br0", "mode", "none", "filter", "none", "exempt", "none")
+    assert lost(a.ping(b.addr)) == 0
+    p.end()
+    assert "some" in d.fails("intercept", "br0", "mode", "some", code=2)
+    assert "filter" in d.fails("intercept", "br0", "filter", "no such ( thing")
+
+
+def test_rings(net):
+    """Two rings: both directions of a flow in one, flows in both."""
+    lab, d, a, b = net
+    d.cli("intercept", "br0", "rings", "4")
+    p = Program(lab, d)
+    assert len(p.rings()) == 16
+    assert lost(a.ping(b.addr)) == 0
+    for port in range(5001, 5009):
+        L.tcp_transfer(a.ns, b.ns, b.addr, size=1 << 20, port=port)
+    used = [r["ring"] for r in p.rings() if r["dir"] == "rx" and r["ring"].startswith("nic") and r["frames"] > 0]
+    assert len(used) > 1, used
+    p.end()
+
+
+def test_bridge_removed(net):
+    """The program's rings stop; its descriptors are its own."""
+    lab, d, a, b = net
+    p = Program(lab, d)
+    d.cli("delbr", "br0")
+    out, err = p.proc.communicate(timeout=L.DEADLINE)
+    assert "sync: 4" in err
+    L.wait_for(lambda: not d.json("rings"), "nothing is left of it")
+    d.bridge(a, b, driver="packet")
+    assert lost(a.ping(b.addr)) == 0
+
+
+def sock(daemon):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    s.connect(str(daemon.run_dir / "netmap.sock"))
+    return s
+
+
+def request(daemon, s, reqtype, body=b"", name=b"br0", options=b"", netns=0):
+    """One request; (error, body) of its answer."""
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    h = struct.pack("<IHHIIQ16s64s", MAGIC, 14, reqtype, len(body), len(options), netns, b"py", name)
+    socket.send_fds(s, [h + body + options], [there.fileno()])
+    there.close()
+    here.settimeout(L.DEADLINE)
+    data, fds, _, _ = socket.recv_fds(here, 65536, 4)
+    for fd in fds:
+        os.close(fd)
+    here.close()
+    magic, error, size = struct.unpack_from("<IiI", data)
+    assert magic == MAGIC
+    return error, data[48:48 + size], data[48 + size:]
+
+
+def register(mode, ringid=0, flags=0, mem_id=0, extra=0):
+    return struct.pack("<QQIIHHHHHHIIxxxxQ", 0, 0, 0, 0, 0, 0, 0, 0, mem_id, ringid, mode, extra, flags)
+
+
+def test_requests(net):
+    """Errors are netmap's, and nothing is left behind by them."""
+    lab, d, a, b = net
+    ENXIO, EBUSY, EINVAL, EOPNOTSUPP = 6, 16, 22, 95
+    s = sock(d)
+    assert request(d, s, 1, register(1), b"nobr")[0] == ENXIO
+    assert request(d, s, 1, register(0))[0] == EINVAL
+    assert request(d, s, 1, register(5))[0] == EINVAL
+    assert request(d, s, 1, register(4, ringid=1))[0] == EINVAL
+    assert request(d, s, 1, register(1, mem_id=7))[0] == EINVAL
+    assert request(d, s, 1, register(1), b"vale0:1")[0] == EOPNOTSUPP
+    assert request(d, s, 1, register(1), b"br0{1")[0] == EOPNOTSUPP
+    assert request(d, s, 1, register(1, flags=0x200))[0] == EOPNOTSUPP
+    assert request(d, s, 1, register(1)[:-8])[0] == EINVAL
+    assert request(d, s, 77, register(1))[0] == EINVAL
+    assert request(d, s, 0)[0] == EINVAL
+    assert request(d, s, 1, register(1), netns=1)[0] == ENXIO
+    assert "network namespace" in d.log_text()
+    option = struct.pack("<IIII", 5, 0, 32, 0) + bytes(32)
+    error, _, rest = request(d, s, 1, register(1), options=option)
+    assert error == EOPNOTSUPP and struct.unpack_from("<II", rest)[1] == EOPNOTSUPP
+    error, _, rest = request(d, s, 1, register(1), options=option * 2)
+    assert error == EINVAL and struct.unpack_from("<II", rest)[1] == EINVAL
+    assert request(d, s, 6, struct.pack("<II", 12, 0))[0] == ENXIO
+    assert request(d, s, 6, struct.pack("<II", 11, 0))[0] == EINVAL
+    error, info, _ = request(d, s, 2, bytes(32))
+    assert error == 0
+    assert struct.unpack("<QIIHHHHH6x", info) == (343019520, 1024, 1024, 1, 1, 1, 1, 1)
+    error, info, _ = request(d, s, 12, bytes(64))
+    assert error == 0 and struct.unpack_from("<II", info, 56) == (163840, 2048)
+    assert not d.json("rings")
+    assert request(d, s, 0xFFFF)[0] == ENXIO
+
+    error, body, _ = request(d, s, 1, register(1, extra=10))
+    assert error == 0
+    assert struct.unpack_from("<QQ", body)[1] == 343019520 and struct.unpack_from("<I", body, 40)[0] == 10
+    assert request(d, s, 0xFFFF)[1] == body
+    assert request(d, s, 1, register(1))[0] == EBUSY
+    t = sock(d)
+    assert request(d, t, 1, register(1, flags=0x800))[0] == EBUSY  # exclusive, in use
+    assert request(d, t, 1, register(2, flags=0x800))[0] == 0
+    u = sock(d)
+    assert request(d, u, 1, register(3))[0] == EBUSY  # host rings are taken
+    assert request(d, u, 1, register(1))[0] == 0
+    for x in (s, t, u):
+        x.close()
+    L.wait_for(lambda: not d.json("rings"), "all are gone")
+
+
+def test_garbage(net):
+    """Whatever is sent costs the sender its descriptor and nobody else anything."""
+    lab, d, a, b = net
+    p = Program(lab, d)
+    for data in (b"x", b"D", b"D" * 100, bytes(200), os.urandom(4000), os.urandom(104), b"D" * 4300):
+        s = sock(d)
+        with contextlib.suppress(OSError):
+            s.send(data)
+        with contextlib.suppress(OSError):
+            socket.send_fds(s, [data], [0, 1, 2])
+        s.close()
+    registered = sock(d)
+    assert request(d, registered, 1, register(1))[0] == 0
+    registered.send(b"D")
+    registered.send(os.urandom(300))
+    registered.settimeout(L.DEADLINE)
+    while registered.recv(100):
+        pass  # doorbells, then its end
+    registered.close()
+    assert lost(a.ping(b.addr, 10)) == 0
+    p.end()
+
+
+def test_many_clients(net):
+    """200 that say nothing, and one that works."""
+    lab, d, a, b = net
+    idle = [sock(d) for _ in range(200)]
+    p = Program(lab, d)
+    assert lost(a.ping(b.addr)) == 0
+    for s in idle:
+        s.close()
+    assert lost(a.ping(b.addr)) == 0
+    p.end()
+
+
+def test_memory_runs_out(net):
+    """ENOMEM, and what was taken on the way is given back."""
+    lab, d, a, b = net
+    d.cli("addbr", "br1")
+    for br in ("br0", "br1"):
+        d.cli("intercept", br, "rings", "30")
+    s, t = sock(d), sock(d)
+    assert request(d, s, 1, register(3), b"br1")[0] == 0  # 120 of 200 rings
+    assert request(d, t, 1, register(3))[0] == 12
+    assert request(d, t, 1, register(4, ringid=29))[0] == 0
+    assert lost(a.ping(b.addr)) == 0
+    s.close()
+    t.close()
+    L.wait_for(lambda: not d.json("rings"), "all are gone")
+    d.cli("delbr", "br1")
+
+
+def test_monitor_tells(net):
+    lab, d, a, b = net
+    m = lab.background(d.ns, L.VIADUCT, "--run-dir", d.run_dir, "-j", "monitor", "link", stdout=subprocess.PIPE)
+    L.wait_for(lambda: d.status()["clients"] > 1, "the monitor is connected")
+    time.sleep(0.1)
+    p = Program(lab, d)
+    p.end()
+    kinds = []
+    while "detach" not in kinds:
+        kinds.append(json.loads(m.stdout.readline())["kind"])
+    assert "attach" in kinds and "inspect" in kinds
