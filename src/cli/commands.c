@@ -141,6 +141,10 @@ static const struct arg_spec args_run[] = {{"bridge", NULL, ARG_NEW, ARG_REQUIRE
 					   {"ports", NULL, ARG_DEV, ARG_REQUIRED | ARG_MANY, "DEV"},
 					   {"driver", "driver", ARG_CHOICE, 0, NULL, DRIVERS},
 					   END};
+static const struct arg_spec args_exec[] = {
+	{"program", NULL, ARG_TEXT, ARG_REQUIRED, "PROGRAM"},
+	{"args", NULL, ARG_TEXT, ARG_MANY, "ARG"},
+	END};
 static const struct arg_spec args_help[] = {{"words", NULL, ARG_COMMAND, ARG_MANY, "COMMAND"}, END};
 static const struct arg_spec args_rings[] = {{"bridge", NULL, ARG_BRIDGE, 0, "BR"}, END};
 static const struct arg_spec args_intercept[] = {
@@ -229,6 +233,9 @@ const struct command commands[] = {
 	 "Starts a daemon of its own, makes the bridge, lets the devices join, prints events; the "
 	 "end "
 	 "of the command puts everything back."},
+	{"exec", NULL, args_exec, cmd_exec, NULL, "run a netmap program on the daemon's ports",
+	 "Preloads libnetmap, so that a program that was built for the kernel module opens bridges "
+	 "and interfaces of viaduct. Options after PROGRAM are the program's."},
 	{"check", NULL, args_file, cmd_check, NULL, "is a configuration file right?", NULL},
 	{"reload", NULL, args_reload, cmd_reload, NULL,
 	 "apply what changed in a configuration file, all or nothing", NULL},

@@ -39,12 +39,15 @@ int cmd_debug_objects(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_rings(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_intercept(struct cli *c, const struct command *cmd, json_t *args);
 
-/* config.c, watch.c, run.c, help.c */
+/* config.c, watch.c, run.c, exec.c, help.c */
 int cmd_check(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_reload(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_monitor(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_run(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_exec(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_help(struct cli *c, const struct command *cmd, json_t *args);
+/* Becomes the program argv[0], with libnetmap preloaded. Returns only if that fails. */
+int exec_program(struct cli *c, char **argv);
 /* Candidates for the last of argv, one per line. */
 int complete_words(struct cli *c, int argc, char **argv);
 

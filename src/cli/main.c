@@ -86,6 +86,10 @@ static int run(struct cli *c, int argc, char **argv)
 		return CLI_FAILED;
 	if (c->batch)
 		return batch_run(c);
+	if (argc > 1 && !strcmp(argv[0], "exec")) { /* any bytes, so not through JSON */
+		argv[argc] = NULL; /* options have been taken out */
+		return exec_program(c, argv + 1);
+	}
 	if (argc > 0)
 		return cli_run(c, argc, argv);
 	run_help(c, 0, NULL);

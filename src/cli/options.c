@@ -192,6 +192,8 @@ int options_take(struct cli *c, int *argc, char **argv, char *text, size_t size)
 			take_option(&s, arg);
 		} else {
 			argv[left++] = arg;
+			/* What follows is the program's. */
+			ended |= left == 1 && !strcmp(arg, "exec");
 		}
 	}
 	*argc = left;
