@@ -2,10 +2,11 @@
 /*
  * A netmap program without libnetmap, for tests of the daemon: speaks wire/attach.h itself.
  *
- *	nmpass SOCKET BRIDGE [copy] [read] [swallow] [rings N]
+ *	nmpass SOCKET BRIDGE [copy] [read] [swallow] [scribble]
  *
  * Passes frames between the NIC and the host rings of a bridge by swapping buffers, or copies them
- * (copy). read: opens the NIC rings only and reads. swallow: passes nothing on. Prints "ready", and
+ * (copy). read: opens the NIC rings only and reads. swallow: passes nothing on. scribble: writes
+ * random values into rings, slots and shadow rings all the time. Prints "ready", and
  * the number of frames when it is told to end by SIGTERM.
  */
 #include <errno.h>
@@ -215,6 +216,61 @@ static void drain(struct port *p)
 		;
 }
 
+/* A byte or a word somewhere in what the program can write to. */
+static void scribble_ring(struct nmsync_ring *r)
+{
+	static uint64_t x = 88172645463325252ULL;
+	uint32_t *word;
+
+	x ^= x << 13;
+	x ^= x >> 7;
+	x ^= x << 17;
+	switch (x >> 60) {
+	case 0 ... 3: /* an index of the ring */
+		word = &r->ring->head + (x >> 32) % 4;
+		*word = (uint32_t)x % (x & 1 << 20 ? 1100 : UINT32_MAX);
+		break;
+	case 4 ... 11: /* a slot */
+		word = (uint32_t *)&r->ring->slot[(x >> 32) % r->n_slots] + (x >> 50) % 4;
+		*word = (uint32_t)x % (x & 1 << 20 ? 200000 : UINT32_MAX);
+		break;
+	default: /* both halves of the shadow */
+		word = (uint32_t *)r->shadow + (x >> 32) % (sizeof(*r->shadow) / 4);
+		*word = (uint32_t)x % (x & 1 << 20 ? 1100 : UINT32_MAX);
+	}
+}
+
+static void scribble(struct port *p)
+{
+	for (uint32_t i = 0; i < p->n_rx; i++) {
+		scribble_ring(&p->rx[i]);
+		scribble_ring(&p->tx[i]);
+	}
+}
+
+/* Goes on for ever; what it passes on is luck. */
+static void run_wild(struct port *nic, struct port *host)
+{
+	const uint8_t b = ATTACH_DOORBELL;
+
+	fclose(stderr);
+	for (uint64_t n = 0;; n++) {
+		scribble(nic);
+		scribble(host);
+		for (uint32_t i = 0; i < nic->n_rx; i++) {
+			nmsync_rx(&nic->rx[i], tid);
+			nmsync_tx(&host->tx[i], tid);
+			nmsync_rx(&host->rx[i], tid);
+			nmsync_tx(&nic->tx[i], tid);
+		}
+		if (n % 64 == 0) {
+			send(nic->fd, &b, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+			send(host->fd, &b, 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+			usleep(100);
+		}
+	}
+}
+
 static void on_term(int sig)
 {
 	stop = 1;
@@ -222,7 +278,7 @@ static void on_term(int sig)
 
 int main(int argc, char **argv)
 {
-	bool copy = false, reader = false, swallow = false;
+	bool copy = false, reader = false, swallow = false, wild = false;
 	static struct port nic, host;
 	uint64_t n = 0;
 
@@ -230,6 +286,7 @@ int main(int argc, char **argv)
 		copy |= !strcmp(argv[i], "copy");
 		reader |= !strcmp(argv[i], "read");
 		swallow |= !strcmp(argv[i], "swallow");
+		wild |= !strcmp(argv[i], "scribble");
 	}
 	tid = (uint32_t)syscall(SYS_gettid);
 	signal(SIGTERM, on_term);
@@ -239,6 +296,8 @@ int main(int argc, char **argv)
 	pass(&nic, swallow || reader ? NULL : &host, copy);
 	printf("ready\n");
 	fflush(stdout);
+	if (wild)
+		run_wild(&nic, &host);
 	while (!stop) {
 		struct pollfd fds[2] = {{.fd = nic.fd, .events = POLLIN},
 					{.fd = host.fd, .events = POLLIN}};

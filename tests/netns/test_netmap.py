@@ -22,13 +22,14 @@ MAGIC = 0x766E6D31
 class Program:
     """nmpass on a bridge."""
 
-    def __init__(self, lab, daemon, *args, bridge="br0"):
+    def __init__(self, lab, daemon, *args, bridge="br0", wait=True):
         self.daemon = daemon
         self.proc = lab.background(daemon.ns, NMPASS, daemon.run_dir / "netmap.sock", bridge, *args,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         line = self.proc.stdout.readline()
         assert line == "ready\n", self.proc.stderr.read()
-        L.wait_for(lambda: self.rings() and all(r["state"] == "live" for r in self.rings()), "all rings are read")
+        if wait:
+            L.wait_for(lambda: all(r["state"] == "live" for r in self.rings()), "all rings are read")
         self.pid = self.rings()[0]["pid"]
 
     def rings(self):
@@ -308,6 +309,23 @@ def test_garbage(net):
     registered.close()
     assert lost(a.ping(b.addr, 10)) == 0
     p.end()
+
+
+@pytest.mark.parametrize("mode", ["auto", "copy"])
+def test_scribbled(net, mode):
+    """A program that writes at random into all it can reach, while frames flow."""
+    lab, d, a, b = net
+    d.cli("intercept", "br0", "mode", mode, "stall-ms", "100")
+    p = Program(lab, d, "scribble", wait=False)
+    for _ in range(3):
+        a.ping(b.addr, 200, "-i", "0.002", check=False)
+        a.ns.run("ping", "-n", "-f", "-c", "2000", "-w", "2", "-s", "1400", b.addr, check=False)
+    assert d.answers()
+    p.kill(signal.SIGKILL)
+    p.proc.wait(L.DEADLINE)
+    L.wait_for(lambda: not p.rings(), "its rings are gone")
+    assert lost(a.ping(b.addr, 10)) == 0
+    L.tcp_transfer(a.ns, b.ns, b.addr, size=1 << 20)
 
 
 def test_many_clients(net):
