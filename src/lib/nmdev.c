@@ -134,12 +134,10 @@ struct nmdev *nmdev_recognise(int fd)
 	return d;
 }
 
-bool nmdev_registered(struct nmdev *d, int fd)
+bool nmdev_ask_state(struct nmdev *d, int fd)
 {
 	struct nmctl q = {.version = NETMAP_API, .type = ATTACH_STATE};
 
-	if (likely(__atomic_load_n(&d->registered, __ATOMIC_ACQUIRE)))
-		return true;
 	if (d->asked)
 		return false;
 	d->asked = true;

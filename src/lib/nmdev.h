@@ -67,7 +67,11 @@ int nmdev_open(int flags);
 /* A descriptor that is not in the table: is it one of ours all the same? NULL if not. */
 struct nmdev *nmdev_recognise(int fd);
 /* Asks the daemon for the rings if this process does not know them; true: registered. */
-bool nmdev_registered(struct nmdev *d, int fd);
+bool nmdev_ask_state(struct nmdev *d, int fd);
+static inline bool nmdev_registered(struct nmdev *d, int fd)
+{
+	return likely(__atomic_load_n(&d->registered, __ATOMIC_ACQUIRE)) || nmdev_ask_state(d, fd);
+}
 
 int nmdev_ioctl(struct nmdev *d, int fd, uint32_t cmd, void *arg);
 void *nmdev_mmap(struct nmdev *d, int fd, void *addr, size_t size, int flags, off_t ofs);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <net/netmap_user.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -17,8 +18,10 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -618,6 +621,98 @@ static int after_exec(int fd)
 	return poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, 0) == 1 ? 42 : 2;
 }
 
+static void spin(int n)
+{
+	for (volatile int i = 0; i < n; i++)
+		;
+}
+
+/*
+ * Frame by frame: send, sync, receive, sync, poll. In strict mode any system call but read, write
+ * and exit is the end of the process.
+ */
+static void per_frame(struct port *p)
+{
+	struct pollfd set = {.fd = p->fd, .events = POLLIN};
+	int got = 0;
+
+	/* The first round learns the thread's number and rings for the daemon, which slept. */
+	put(p, 1);
+	if (poll(&set, 1, 1000) != 1)
+		_exit(6);
+	take_all(p);
+	ioctl(p->fd, NIOCRXSYNC, NULL);
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) < 0)
+		_exit(3);
+	for (int sent = 0; sent < 2000 || got < 2000;) {
+		if (sent < 2000 && sent - got < (int)FAKED_SLOTS / 2) {
+			put(p, 1);
+			sent++;
+		} else {
+			spin(200000); /* not worth a sync yet */
+		}
+		if (ioctl(p->fd, NIOCTXSYNC, NULL) < 0 || ioctl(p->fd, NIOCRXSYNC, NULL) < 0)
+			syscall(SYS_exit, 4);
+		if (!nm_ring_empty(p->rx) && (poll(&set, 1, -1) != 1 || set.revents != POLLIN))
+			syscall(SYS_exit, 5);
+		got += (int)nm_ring_space(p->rx);
+		take_all(p);
+	}
+	syscall(SYS_exit, 42);
+}
+
+static void no_system_calls(void **state)
+{
+	struct port p = open_port("v1", NR_REG_ALL_NIC, 0);
+	int status;
+	pid_t pid;
+
+	order("!awake");
+	pid = fork();
+	if (pid == 0)
+		per_frame(&p);
+	waitpid(pid, &status, 0);
+	order("!rest");
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 3)
+		skip(); /* no seccomp here */
+	assert_true(WIFEXITED(status)); /* a signal: a system call */
+	assert_int_equal(WEXITSTATUS(status), 42);
+	close_port(&p);
+}
+
+static double ns_each(const struct timespec *from, int n)
+{
+	struct timespec to;
+
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	return ((double)(to.tv_sec - from->tv_sec) * 1e9 + (double)(to.tv_nsec - from->tv_nsec)) / n;
+}
+
+/* Printed, not judged: the machine may be busy. */
+static void figures(void **state)
+{
+	struct port p = open_port("v1", NR_REG_ALL_NIC, 0);
+	struct pollfd set = {.fd = p.fd, .events = POLLIN};
+	const int n = 1000000;
+	struct timespec t;
+
+	put(&p, 4);
+	assert_int_equal(poll(&set, 1, 1000), 1);
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	for (int i = 0; i < n; i++)
+		ioctl(p.fd, NIOCRXSYNC, NULL);
+	print_message("rx sync, nothing to do: %.1f ns\n", ns_each(&t, n));
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	for (int i = 0; i < n; i++)
+		ioctl(p.fd, NIOCTXSYNC, NULL);
+	print_message("tx sync, nothing to do: %.1f ns\n", ns_each(&t, n));
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	for (int i = 0; i < n; i++)
+		assert_true(poll(&set, 1, -1) == 1);
+	print_message("poll with frames waiting: %.1f ns\n", ns_each(&t, n));
+	close_port(&p);
+}
+
 static void stopped(void **state)
 {
 	struct port p = open_port("v1", NR_REG_ALL_NIC, 0);
@@ -663,7 +758,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(interrupted),	cmocka_unit_test(selecting),
 		cmocka_unit_test(epolling),	cmocka_unit_test(duplicates),
 		cmocka_unit_test(forked),	cmocka_unit_test(received),
-		cmocka_unit_test(executed),	cmocka_unit_test(stopped),
+		cmocka_unit_test(executed),	cmocka_unit_test(no_system_calls),
+		cmocka_unit_test(figures),	cmocka_unit_test(stopped),
 		cmocka_unit_test(daemon_gone),
 	};
 

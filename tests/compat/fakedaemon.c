@@ -52,6 +52,7 @@ static struct bufcache cache;
 static uint16_t owner;
 static struct conn conns[N_CONNS];
 static uint64_t feed_at;
+static bool awake;
 
 static uint64_t now_us(clockid_t id)
 {
@@ -151,6 +152,8 @@ static int do_info(const char *name, struct nmreq_port_info_get *info)
 		stop_rings();
 	if (strcmp(name, "!feed") == 0)
 		feed_at = now_us(CLOCK_MONOTONIC) + 30000;
+	if (strcmp(name, "!awake") == 0 || strcmp(name, "!rest") == 0)
+		awake = name[1] == 'a';
 	*info = (struct nmreq_port_info_get){.nr_memsize = region.layout.size,
 					     .nr_tx_slots = FAKED_SLOTS,
 					     .nr_rx_slots = FAKED_SLOTS,
@@ -376,7 +379,7 @@ static _Noreturn void run(int listener)
 		bool sleep;
 
 		idle = turn_all() ? 0 : idle + 1;
-		sleep = idle > AWAKE && !feed_at && may_sleep();
+		sleep = idle > AWAKE && !feed_at && !awake && may_sleep();
 		p[0] = (struct pollfd){.fd = listener, .events = POLLIN};
 		for (int i = 0; i < N_CONNS; i++)
 			p[i + 1] = (struct pollfd){.fd = conns[i].fd, .events = POLLIN};
