@@ -298,7 +298,7 @@ static void bench_size(uint32_t n)
 	fdb_flush(fdb, &one);
 	put("flush_port_us", n, (double)(now_ns() - start) / 1000);
 	start = now_ns();
-	fdb_sweep(fdb, UINT32_MAX, NULL, NULL);
+	fdb_sweep(fdb, UINT32_MAX);
 	put("sweep_us", n, (double)(now_ns() - start) / 1000);
 	start = now_ns();
 	fdb_flush(fdb, &all);

@@ -37,12 +37,21 @@ static void to_stderr(void *ctx, enum log_level level, const char *line)
 		fprintf(stderr, "%s: %s\n", names[level], line);
 }
 
-static bool known(const struct log_module *m)
+void log_register(struct log_module *m)
 {
-	for (struct log_module *i = g.modules; i; i = i->next)
-		if (i == m)
-			return true;
-	return false;
+	pthread_mutex_lock(&g.lock);
+	m->next = g.modules;
+	g.modules = m;
+	pthread_mutex_unlock(&g.lock);
+}
+
+const char *log_module_name(unsigned int i)
+{
+	const struct log_module *m = g.modules; /* complete before main() */
+
+	while (m && i-- > 0)
+		m = m->next;
+	return m ? m->name : NULL;
 }
 
 void log_write(struct log_module *m, enum log_level level, const char *fmt, ...)
@@ -52,10 +61,6 @@ void log_write(struct log_module *m, enum log_level level, const char *fmt, ...)
 	va_list ap;
 
 	pthread_mutex_lock(&g.lock);
-	if (!known(m)) {
-		m->next = g.modules;
-		g.modules = m;
-	}
 	if ((int)level <= (m->level >= 0 ? m->level : g.level)) {
 		va_start(ap, fmt);
 		vsnprintf(line, sizeof(line), fmt, ap);

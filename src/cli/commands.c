@@ -95,6 +95,8 @@ static const struct arg_spec args_link_set[] = {
 	PORT_SETTINGS,
 	SHARED_SETTINGS,
 	BRIDGE_ONLY_SETTINGS,
+	{"up", "up", ARG_FLAG, ARG_HIDDEN},
+	{"down", "down", ARG_FLAG, ARG_HIDDEN | ARG_OR},
 	END};
 static const struct arg_spec args_link_show[] = {NAMED(0), END};
 
@@ -141,10 +143,9 @@ static const struct arg_spec args_run[] = {{"bridge", NULL, ARG_NEW, ARG_REQUIRE
 					   {"ports", NULL, ARG_DEV, ARG_REQUIRED | ARG_MANY, "DEV"},
 					   {"driver", "driver", ARG_CHOICE, 0, NULL, DRIVERS},
 					   END};
-static const struct arg_spec args_exec[] = {
-	{"program", NULL, ARG_TEXT, ARG_REQUIRED, "PROGRAM"},
-	{"args", NULL, ARG_TEXT, ARG_MANY, "ARG"},
-	END};
+static const struct arg_spec args_exec[] = {{"program", NULL, ARG_TEXT, ARG_REQUIRED, "PROGRAM"},
+					    {"args", NULL, ARG_TEXT, ARG_MANY, "ARG"},
+					    END};
 static const struct arg_spec args_help[] = {{"words", NULL, ARG_COMMAND, ARG_MANY, "COMMAND"}, END};
 static const struct arg_spec args_rings[] = {{"bridge", NULL, ARG_BRIDGE, 0, "BR"}, END};
 static const struct arg_spec args_intercept[] = {

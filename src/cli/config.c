@@ -7,6 +7,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/fmt.h"
+#include "cli/spawn.h"
 #include "wire/msg.h"
 
 #ifndef CONFIG_FILE
@@ -60,17 +61,13 @@ static int send_file(struct cli *c, const char *request, const char *path, json_
 
 int cmd_check(struct cli *c, const struct command *cmd, json_t *args)
 {
-	json_t *result;
-	int r = send_file(c, "config.check", row_text(args, "file"), &result);
+	int r = spawn_check(c, row_text(args, "file"));
 
-	if (r)
-		return r;
-	if (c->json)
-		cli_json(c, result);
-	else
+	if (!r && !c->json)
 		fprintf(c->out, "%s: good\n", row_text(args, "file"));
-	json_decref(result);
-	return CLI_OK;
+	else if (!r)
+		fputs("{}\n", c->out);
+	return r;
 }
 
 int cmd_reload(struct cli *c, const struct command *cmd, json_t *args)

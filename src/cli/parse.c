@@ -500,6 +500,8 @@ const char *parse_usage(const struct command *cmd, char *buf, size_t size)
 		bool more = a[1].key && (a[1].flags & ARG_OR);
 		const struct arg_spec *first = a;
 
+		if (a->flags & ARG_HIDDEN)
+			continue;
 		while (first->flags & ARG_OR)
 			first--;
 		optional = !(first->flags & ARG_REQUIRED);
@@ -563,7 +565,7 @@ static void offer_args(const struct parse *p, const char *typed, const struct co
 	if (open)
 		offer_value(ops, open, typed);
 	for (const struct arg_spec *a = p->cmd->args; a && a->key; a++) {
-		if (is_filled(p, a) || !check_exclusive(p, a))
+		if (a->flags & ARG_HIDDEN || is_filled(p, a) || !check_exclusive(p, a))
 			continue;
 		if (a->word)
 			offer_list(ops, a->word, typed);

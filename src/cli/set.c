@@ -204,6 +204,19 @@ static int link_set_master(struct cli *c, const json_t *args, size_t n_settings)
 	return CLI_OK;
 }
 
+/* Of a device, up and down belong to the kernel; the port and the bridge follow. */
+static int use_ip(struct cli *c, const json_t *args)
+{
+	const char *name = row_text(args, "name");
+	const char *way = json_object_get(args, "up") ? "up" : "down";
+	char hint[64];
+
+	snprintf(hint, sizeof(hint), "ip link set %.20s %s", name, way);
+	cli_fail(c, CTL_E_ARGS, hint, "%s: viaduct follows the state of a device, ip sets it",
+		 name);
+	return CLI_USAGE;
+}
+
 int cmd_link_set(struct cli *c, const struct command *cmd, json_t *args)
 {
 	static const char *const ours[] = {"name", "type", "master", "nomaster", "driver", NULL};
@@ -212,6 +225,10 @@ int cmd_link_set(struct cli *c, const struct command *cmd, json_t *args)
 	json_t *settings = copy_without(args, ours);
 	int r = CLI_OK;
 
+	if (json_object_get(args, "up") || json_object_get(args, "down")) {
+		json_decref(settings);
+		return use_ip(c, args);
+	}
 	if (!moves && json_object_size(settings) == 0) {
 		json_decref(settings);
 		return cli_usage(c, cmd, CTL_E_ARGS, "link set: nothing to set", NULL);

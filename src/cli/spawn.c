@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "wire/msg.h"
 
 /* Where viaductd lies from the directory of this program: build tree, bin/ beside sbin/. */
 static const char *const beside[] = {"viaductd", "../sbin/viaductd", "../libexec/viaductd"};
@@ -47,14 +48,14 @@ static void reset_signals(void)
 	signal(SIGTERM, SIG_DFL);
 }
 
-/* In the child: becomes viaductd or tells the parent why not. */
-static _Noreturn void become_daemon(const char *const *argv, const char *log, int report)
+/* In the child: becomes viaductd or tells the parent why not. err: its stderr, -1 = ours. */
+static _Noreturn void become_daemon(const char *const *argv, const char *log, int err, int report)
 {
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-	if (fd >= 0)
+	if (fd >= 0 && err < 0)
 		dup2(fd, STDIN_FILENO);
-	fd = log ? open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+	fd = log ? open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : err;
 	if (fd >= 0)
 		dup2(fd, STDERR_FILENO);
 	/* stdout may be a pipe that somebody reads to its end. */
@@ -67,10 +68,10 @@ static _Noreturn void become_daemon(const char *const *argv, const char *log, in
 }
 
 /*
- * Forks argv; log: it stays in the foreground and writes there. 0 and *ret_pid, or the errno of
- * fork, pipe or exec.
+ * Forks argv. log: it stays in the foreground and writes there. err_fd: it keeps our stdin, and
+ * writes errors there; -1 = neither. 0 and *ret_pid, or the errno of fork, pipe or exec.
  */
-static int spawn(const char *const *argv, const char *log, pid_t *ret_pid)
+static int spawn(const char *const *argv, const char *log, int err_fd, pid_t *ret_pid)
 {
 	pid_t parent = getpid(), pid;
 	int report[2], err = 0;
@@ -86,7 +87,7 @@ static int spawn(const char *const *argv, const char *log, pid_t *ret_pid)
 			if (getppid() != parent)
 				_exit(127);
 		}
-		become_daemon(argv, log, report[1]);
+		become_daemon(argv, log, err_fd, report[1]);
 	}
 	if (pid < 0)
 		err = errno;
@@ -117,7 +118,7 @@ int spawn_background(struct cli *c)
 	int status, err;
 	pid_t pid;
 
-	err = spawn(argv, NULL, &pid);
+	err = spawn(argv, NULL, -1, &pid);
 	if (err)
 		return not_started(c, path, err);
 	/* It goes to the background when it is ready. */
@@ -134,6 +135,36 @@ int spawn_background(struct cli *c)
 	return CLI_NO_DAEMON;
 }
 
+int spawn_check(struct cli *c, const char *file)
+{
+	char path[PATH_MAX];
+	const char *argv[] = {find_daemon(path, sizeof(path)), "--check",
+			      strcmp(file, "-") ? file : "/dev/stdin", NULL};
+	int status, err, text[2];
+	char said[1024];
+	size_t n = 0;
+	ssize_t got;
+	pid_t pid;
+
+	if (pipe2(text, O_CLOEXEC) < 0)
+		return not_started(c, path, errno);
+	err = spawn(argv, NULL, text[1], &pid);
+	close(text[1]);
+	while (!err && n < sizeof(said) - 1 &&
+	       (got = read(text[0], said + n, sizeof(said) - 1 - n)) > 0)
+		n += (size_t)got;
+	close(text[0]);
+	if (err)
+		return not_started(c, path, err);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	said[n] = '\0';
+	said[strcspn(said, "\n")] = '\0';
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return CLI_OK;
+	return cli_fail(c, CTL_E_CONFIG, NULL, "%s", n ? said : "viaductd: did not answer");
+}
+
 int spawn_foreground(struct cli *c, const char *run_dir, pid_t *ret_pid)
 {
 	char path[PATH_MAX], log[PATH_MAX + 32];
@@ -141,7 +172,6 @@ int spawn_foreground(struct cli *c, const char *run_dir, pid_t *ret_pid)
 	int err;
 
 	snprintf(log, sizeof(log), "%s/viaductd.log", run_dir);
-	err = spawn(argv, log, ret_pid);
-
+	err = spawn(argv, log, -1, ret_pid);
 	return err ? not_started(c, path, err) : CLI_OK;
 }

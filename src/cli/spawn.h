@@ -9,6 +9,8 @@ struct cli;
 
 /* Starts a daemon in the background and waits until it is ready. Prints errors; enum cli_exit. */
 int spawn_background(struct cli *c);
+/* Lets viaductd judge a configuration file, without a daemon. Prints errors; enum cli_exit. */
+int spawn_check(struct cli *c, const char *file);
 /*
  * Starts a daemon in the foreground of its own process group, with a private run directory in which
  * it logs to viaductd.log. It gets SIGTERM when this process dies. *ret_pid is a child of the

@@ -15,8 +15,8 @@
  *    as the bridge itself.
  *  - The FDB knows the time of the latest batch or tick. Time never runs backwards.
  *
- * The FDB is swept in shares, so that no tick is long: the aged entries that a share finds are
- * reported; nothing depends on the sweep, for look-ups do not find aged entries.
+ * The FDB is swept in shares, so that no tick is long; nothing depends on the sweep, for look-ups
+ * do not find aged entries. The FDB tells of every entry that leaves it, whatever the cause.
  */
 #include "core/bridge_internal.h"
 
@@ -30,6 +30,8 @@
 #define FDB_CAPACITY_DEFAULT 65536u
 #define MTU_DEFAULT          1500u /* of a bridge without ports, as in Linux */
 #define HOST_PORT_NO         (PORTS_MAX - 1)
+
+_Static_assert(FDB_PORTS == PORTS_MAX, "the FDB knows every port number");
 
 #define SECOND_NS         1000000000ULL
 #define TICK_MIN_NS       (SECOND_NS / 100)
@@ -152,6 +154,20 @@ static void follow_ports(struct bridge *br)
 		change_mtu(br, smallest_mtu(br));
 }
 
+/* An entry leaves the FDB. Local ones follow the ports and are nobody's news. */
+static void gone(void *ctx, const struct fdb_entry *entry)
+{
+	struct bridge_event e = {
+		.kind = BRIDGE_FDB_GONE,
+		.mac = entry->mac,
+		.vid = entry->vid,
+		.port = entry->port,
+	};
+
+	if (entry->kind != FDB_LOCAL)
+		bridge_emit(ctx, &e);
+}
+
 struct bridge *bridge_new(const struct bridge_config *cfg, const struct bridge_ops *ops,
 			  const struct buf_ops *bufs)
 {
@@ -164,6 +180,7 @@ struct bridge *bridge_new(const struct bridge_config *cfg, const struct bridge_o
 	br->fdb = fdb_new(capacity, cfg->hash_key);
 	if (!br->fdb)
 		return bridge_free(br);
+	fdb_on_gone(br->fdb, gone, br);
 	memcpy(br->name, cfg->name, sizeof(br->name) - 1);
 	if (ops)
 		br->ops = *ops;
@@ -305,12 +322,13 @@ void bridge_port_del(struct bridge *br, struct bport *port)
 {
 	struct fdb_flush all = {.port = port->no, .vid = -1, .all_kinds = true};
 
+	fdb_flush(br->fdb, &all); /* while the port's number still says its name */
 	br->by_no[port->no] = NULL;
 	if (port->host)
 		br->host = NULL;
 	list_ports(br);
-	local_del(br, port->mac, local_no(port));
-	fdb_flush(br->fdb, &all);
+	local_del(br, port->mac, local_no(port)); /* the host's is at 0, thus not flushed */
+	local_inherit(br, port->mac);
 	/* the number may get another owner */
 	fdb_set_port_limit(br->fdb, port->no, 0);
 	follow_ports(br);
@@ -384,19 +402,6 @@ void bridge_tx_done(struct bport *port, uint32_t n, uint64_t bytes)
 	port->counters.tx_bytes += bytes;
 }
 
-/* fdb_sweep() found an aged entry. */
-static void aged(void *ctx, const struct fdb_entry *entry)
-{
-	struct bridge_event e = {
-		.kind = BRIDGE_FDB_GONE,
-		.mac = entry->mac,
-		.vid = entry->vid,
-		.port = entry->port,
-	};
-
-	bridge_emit(ctx, &e);
-}
-
 /* Time between two ticks, so that the whole table is swept several times per ageing time. */
 static uint64_t tick_period(const struct bridge *br)
 {
@@ -416,7 +421,7 @@ uint64_t bridge_tick(struct bridge *br, uint64_t now_ns)
 	bridge_set_now(br, now_ns);
 	if (now_ns < br->next_tick_ns)
 		return br->next_tick_ns;
-	fdb_sweep(br->fdb, min_of(n, SWEEP_BUCKETS), aged, br);
+	fdb_sweep(br->fdb, min_of(n, SWEEP_BUCKETS));
 	br->next_tick_ns = now_ns + tick_period(br);
 	return br->next_tick_ns;
 }

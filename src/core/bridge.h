@@ -24,7 +24,7 @@ enum bridge_error {
 enum bridge_event_kind {
 	BRIDGE_FDB_NEW,
 	BRIDGE_FDB_MOVED,   /* old_port is set */
-	BRIDGE_FDB_GONE,    /* aged out; for a flush its cause is told (link, port), not each entry */
+	BRIDGE_FDB_GONE,    /* aged, flushed, deleted or replaced; local entries are not told */
 	BRIDGE_FDB_FULL,    /* an address was not learned: table or port limit */
 	BRIDGE_OWN_SOURCE,  /* a frame came in with one of our own addresses as its source */
 	BRIDGE_MAC_CHANGED, /* the bridge's own address follows its ports */

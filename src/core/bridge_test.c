@@ -403,6 +403,28 @@ static void ticks_report_what_aged(void **state)
 	assert_int_equal(k->last.port, a->no);
 }
 
+static void what_leaves_with_a_link_or_a_port_is_reported(void **state)
+{
+	struct kit *k = *state;
+	struct bport *a = kit_port(k, "a", false), *b = kit_port(k, "b", false);
+	const struct fdb_flush all = {.port = -1, .vid = -1};
+
+	kit_send(k, a, AA, BB);
+	bridge_port_link(k->br, a, a->mac, a->mtu, false);
+	assert_int_equal(k->n_events[BRIDGE_FDB_GONE], 1);
+	assert_true(k->last.mac == AA);
+
+	kit_send(k, b, BB, AA);
+	fdb_flush(bridge_fdb(k->br), &all);
+	assert_int_equal(k->n_events[BRIDGE_FDB_GONE], 2);
+
+	/* the port is still in the bridge when it is told, so that its name can be */
+	kit_send(k, b, BB, AA);
+	bridge_port_del(k->br, b);
+	assert_int_equal(k->n_events[BRIDGE_FDB_GONE], 3);
+	assert_true(k->last.mac == BB || k->last.kind != BRIDGE_FDB_GONE);
+}
+
 static void ticks_ask_for_one_call_a_second_at_most(void **state)
 {
 	struct kit *k = *state;
@@ -443,6 +465,7 @@ static void without_an_owner_events_go_nowhere(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(what_leaves_with_a_link_or_a_port_is_reported),
 		T(starts_as_configured),
 		cmocka_unit_test(long_names_are_cut_not_overrun),
 		T(ports_take_the_lowest_free_number),

@@ -79,6 +79,8 @@ struct fdb {
 	uint32_t n_learned; /* of them, counted by the limits */
 	uint32_t sweep_at;  /* bucket */
 	uint32_t hand;      /* bucket: where the search for a victim goes on */
+	void (*gone)(void *ctx, const struct fdb_entry *e); /* may be NULL */
+	void *gone_ctx;
 	uint64_t n_new, n_moved, n_aged, n_flushed, n_full, n_evicted;
 
 	uint32_t port_learned[FDB_PORTS];
@@ -213,6 +215,11 @@ static void vacate(struct fdb *f, struct fdb_slot *s)
 	uint32_t no = (uint32_t)(s - f->hot.buckets->slots) / FDB_SLOTS;
 	struct fdb_bucket *b = &f->hot.buckets[no];
 
+	if (f->gone) {
+		struct fdb_entry e = entry_of(f, s);
+
+		f->gone(f->gone_ctx, &e);
+	}
 	for (uint32_t d = 1; d <= s->dist; d++)
 		b[-(int)d].slots[0].passed--;
 	s->word = 0;
@@ -585,24 +592,23 @@ uint32_t fdb_ageing(const struct fdb *f)
 	return f->ageing_s;
 }
 
-static void sweep_bucket(struct fdb *f, struct fdb_bucket *b,
-			 void (*gone)(void *ctx, const struct fdb_entry *e), void *ctx)
+void fdb_on_gone(struct fdb *f, void (*gone)(void *ctx, const struct fdb_entry *e), void *ctx)
+{
+	f->gone = gone;
+	f->gone_ctx = ctx;
+}
+
+static void sweep_bucket(struct fdb *f, struct fdb_bucket *b)
 {
 	for (struct fdb_slot *s = b->slots; s < b->slots + FDB_SLOTS; s++) {
-		struct fdb_entry e;
-
 		if (!s->word || !fdb_expired_(&f->hot, s))
 			continue;
-		e = entry_of(f, s);
 		take_out(f, s);
 		f->n_aged++;
-		if (gone)
-			gone(ctx, &e);
 	}
 }
 
-void fdb_sweep(struct fdb *f, uint32_t n_buckets,
-	       void (*gone)(void *ctx, const struct fdb_entry *e), void *ctx)
+void fdb_sweep(struct fdb *f, uint32_t n_buckets)
 {
 	uint32_t left = min_of(n_buckets, f->n_buckets);
 
@@ -612,7 +618,7 @@ void fdb_sweep(struct fdb *f, uint32_t n_buckets,
 		left -= end - from;
 		f->sweep_at = end < f->n_buckets ? end : 0;
 		for (uint32_t b = next_occupied(f, from); b < end; b = next_occupied(f, b + 1))
-			sweep_bucket(f, &f->hot.buckets[b], gone, ctx);
+			sweep_bucket(f, &f->hot.buckets[b]);
 	}
 }
 

@@ -109,12 +109,16 @@ void fdb_set_now(struct fdb *fdb, uint32_t now_s);
 void fdb_set_ageing(struct fdb *fdb, uint32_t ageing_s);
 uint32_t fdb_ageing(const struct fdb *fdb);
 /*
- * Looks at the next n_buckets buckets and frees aged entries, calling gone() for each. Called from
- * the bridge's tick with a share of the table, so that no round is long. gone may be NULL, and may
- * call any function here.
+ * Looks at the next n_buckets buckets and frees aged entries. Called from the bridge's tick with a
+ * share of the table, so that no round is long.
  */
-void fdb_sweep(struct fdb *fdb, uint32_t n_buckets,
-	       void (*gone)(void *ctx, const struct fdb_entry *e), void *ctx);
+void fdb_sweep(struct fdb *fdb, uint32_t n_buckets);
+/*
+ * gone() is called for each entry that leaves the table, just before it does, whatever the cause:
+ * aged (found so by a sweep or on the way), deleted, flushed, or replaced by another. It may read
+ * the table and not change it. NULL: nobody is told.
+ */
+void fdb_on_gone(struct fdb *fdb, void (*gone)(void *ctx, const struct fdb_entry *e), void *ctx);
 /* Buckets in the table, for the caller of fdb_sweep(). */
 uint32_t fdb_n_buckets(const struct fdb *fdb);
 

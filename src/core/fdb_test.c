@@ -232,7 +232,7 @@ static void dynamic_of_a_user_ages_moves_and_does_not_count(void **state)
 	assert_int_equal(fdb_port_learned(f, 4), 1);
 	fdb_set_now(f, 301);
 	assert_int_equal(where(f, address(1)), -1);
-	fdb_sweep(f, UINT32_MAX, NULL, NULL);
+	fdb_sweep(f, UINT32_MAX);
 	assert_int_equal(stats(f).n_fixed, 0);
 	assert_int_equal(stats(f).n_aged, 2);
 }
@@ -361,11 +361,12 @@ static void sweeps_in_shares(void **state)
 	for (uint32_t i = 500; i < 600; i++)
 		learn(f, address(i), 4);
 	fdb_set_now(f, 301);
-	fdb_sweep(f, share, count_gone, &n);
+	fdb_on_gone(f, count_gone, &n);
+	fdb_sweep(f, share);
 	assert_in_range(n, 10, 200);
 	for (uint32_t i = 1; i < 10; i++) {
 		before = n;
-		fdb_sweep(f, share, count_gone, &n);
+		fdb_sweep(f, share);
 		assert_true(n > before);
 	}
 	assert_int_equal(n, 500);
@@ -414,6 +415,55 @@ static void flush_does_not_count_the_aged(void **state)
 	assert_int_equal(flush(f, 1, -1, false), 1);
 	assert_int_equal(stats(f).n_learned, 0);
 	assert_int_equal(stats(f).n_aged, 1);
+}
+
+struct last_gone {
+	uint32_t n;
+	struct fdb_entry e;
+};
+
+static void note_gone(void *ctx, const struct fdb_entry *e)
+{
+	struct last_gone *g = ctx;
+
+	g->n++;
+	g->e = *e;
+}
+
+static void gone_is_told_whatever_the_cause(void **state)
+{
+	struct fdb *f = *state;
+	struct last_gone g = {0};
+
+	fdb_on_gone(f, note_gone, &g);
+	fdb_add(f, address(1), 7, 2, FDB_STATIC, false);
+	fdb_del(f, address(1), 7, 2);
+	assert_int_equal(g.n, 1);
+	assert_true(g.e.mac == address(1) && g.e.vid == 7 && g.e.port == 2);
+	assert_int_equal(g.e.kind, FDB_STATIC);
+
+	for (uint32_t i = 2; i < 12; i++)
+		learn(f, address(i), 3);
+	flush(f, 3, -1, false);
+	assert_int_equal(g.n, 11);
+
+	/* replaced: the oldest of the port that has most */
+	fdb_set_limit(f, 3);
+	for (uint32_t i = 2; i < 5; i++)
+		learn(f, address(i), 3);
+	assert_int_equal(learn(f, address(20), 4), FDB_NEW);
+	assert_int_equal(g.n, 12);
+	assert_int_equal(g.e.port, 3);
+
+	/* found too old when it comes back on another port */
+	fdb_set_now(f, 1000);
+	assert_int_equal(learn(f, address(20), 5), FDB_NEW);
+	assert_int_equal(g.n, 13);
+	assert_true(g.e.mac == address(20) && g.e.port == 4);
+
+	/* a move is none */
+	assert_int_equal(learn(f, address(20), 6), FDB_MOVED);
+	assert_int_equal(g.n, 13);
 }
 
 static void port_limit(void **state)
@@ -710,6 +760,7 @@ int main(void)
 		with_table(sweeps_in_shares),
 		with_table(flush_kinds),
 		with_table(flush_does_not_count_the_aged),
+		with_table(gone_is_told_whatever_the_cause),
 		with_table(port_limit),
 		with_table(table_limit_replaces_own_older),
 		with_table(lowered_limit_is_reached_step_by_step),

@@ -97,6 +97,8 @@ static inline void kit_event(void *ctx, const struct bridge_event *e)
 {
 	struct kit *k = ctx;
 
+	if (e->kind == BRIDGE_FDB_GONE)
+		kit_check(bridge_port(k->br, e->port), "the port of what is gone has a name");
 	k->n_events[e->kind]++;
 	k->last = *e;
 }

@@ -221,9 +221,9 @@ void bridges_del(struct vbridge *vb)
 	uint32_t ifindex = vb->host ? vb->host->ifindex : 0;
 	int r;
 
+	close_ports(vb);
 	log_info("bridge %s: removed", vb->name);
 	events_link(vb->d, "bridge-del", vb, NULL);
-	close_ports(vb);
 	r = ifindex ? netlink_del(vb->d->nl, ifindex) : 0;
 	if (r && r != -ENODEV)
 		log_err("bridge %s: its interface cannot be removed: %s", vb->name, err_text(r));

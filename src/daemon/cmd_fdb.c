@@ -8,6 +8,7 @@
 #include "base/mac.h"
 #include "daemon/bridges.h"
 #include "daemon/cmd.h"
+#include "daemon/events.h"
 #include "daemon/ports.h"
 
 #define VLAN_MAX 4094
@@ -261,9 +262,15 @@ struct entry_job {
 static void add_entry(void *arg)
 {
 	struct entry_job *job = arg;
+	struct bridge_event e = {
+		.kind = BRIDGE_FDB_NEW, .mac = job->mac, .vid = job->vid, .port = job->port};
+	struct fdb *fdb = bridge_fdb(job->vb->br);
+	struct fdb_entry old;
 
-	job->r = fdb_add(bridge_fdb(job->vb->br), job->mac, job->vid, job->port, job->kind,
-			 job->replace);
+	job->found = fdb_get(fdb, job->mac, job->vid, &old);
+	job->r = fdb_add(fdb, job->mac, job->vid, job->port, job->kind, job->replace);
+	if (!job->r && !job->found && job->kind != FDB_LOCAL)
+		events_push(job->vb, &e);
 }
 
 static void del_entry(void *arg)

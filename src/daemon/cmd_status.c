@@ -127,6 +127,19 @@ static int monitor(struct cmd_call *c)
 	return 0;
 }
 
+static int no_module(struct cmd_call *c, const char *module)
+{
+	char list[256] = "";
+	const char *name;
+
+	for (unsigned int i = 0; (name = log_module_name(i)); i++) {
+		size_t len = strlen(list);
+
+		snprintf(list + len, sizeof(list) - len, "%s%s", len ? ", " : "", name);
+	}
+	return ctl_fail(&c->err, CTL_E_VALUE, "log: no module %.64s (%s)", module, list);
+}
+
 static int log_set(struct cmd_call *c)
 {
 	const char *module = cmd_arg(c, "module");
@@ -137,8 +150,7 @@ static int log_set(struct cmd_call *c)
 				"log: no level %.32s (err, warn, info, debug)",
 				cmd_arg(c, "level"));
 	if (log_set_level(module, (enum log_level)level))
-		return ctl_fail(&c->err, CTL_E_VALUE, "log: no module %.64s has logged yet",
-				module);
+		return no_module(c, module);
 	return 0;
 }
 

@@ -59,6 +59,27 @@ static int make_run_dir(const char *path)
 	return mkdir(part, 0755) && errno != EEXIST ? error_origin(-errno) : 0;
 }
 
+static bool is_at(int fd, const char *path)
+{
+	struct stat here, there;
+
+	return !fstat(fd, &here) && !stat(path, &there) && here.st_ino == there.st_ino &&
+	       here.st_dev == there.st_dev;
+}
+
+/* While it is still locked, so that no other daemon's is removed. */
+static void unlock_run_dir(struct daemon *d)
+{
+	char path[160];
+
+	if (d->lock_fd < 0)
+		return;
+	snprintf(path, sizeof(path), "%s/%s", d->run_dir, PID_FILE);
+	unlink(path);
+	close(d->lock_fd);
+	d->lock_fd = -1;
+}
+
 /* One daemon per run directory: the lock goes with the process, whatever ends it. */
 static int lock_run_dir(struct daemon *d)
 {
@@ -73,12 +94,18 @@ static int lock_run_dir(struct daemon *d)
 	if (flock(d->lock_fd, LOCK_EX | LOCK_NB)) {
 		if (read(d->lock_fd, pid, sizeof(pid) - 1) < 0)
 			pid[0] = '\0';
+		close(d->lock_fd);
+		d->lock_fd = -1;
 		pid[strcspn(pid, "\n")] = '\0';
 		log_err("viaductd: already running as pid %s in %s", pid[0] ? pid : "?",
 			d->run_dir);
 		return -1;
 	}
 	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
+	if (!is_at(d->lock_fd, path)) { /* it ended just now, and its file with it */
+		close(d->lock_fd);
+		return lock_run_dir(d);
+	}
 	if (ftruncate(d->lock_fd, 0) || pwrite(d->lock_fd, pid, strlen(pid), 0) < 0) {
 		log_err("run directory %s: %s", d->run_dir, err_text(-errno));
 		return -1;
@@ -463,6 +490,5 @@ void daemon_stop(struct daemon *d)
 	d->nl = netlink_close(d->nl);
 	json_decref(d->seen);
 	free(d->config_path);
-	if (d->lock_fd >= 0)
-		close(d->lock_fd);
+	unlock_run_dir(d);
 }

@@ -36,6 +36,7 @@ struct server;
 struct daemon_options {
 	const char *run_dir;
 	const char *config_path; /* NULL: DAEMON_CONFIG_PATH if it exists */
+	const char *check_path;  /* main() only: judge this file and end */
 	const char *group;
 	int n_workers;
 	int spin_us;

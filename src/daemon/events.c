@@ -118,6 +118,7 @@ void events_push(void *ctx, const struct bridge_event *be)
 	struct vbridge *vb = ctx;
 	struct events *e = vb->d->events;
 	struct event ev = {.vb = vb, .e = *be};
+	bool first = false;
 
 	vb->n_events[be->kind]++;
 	ev.to_log = log_wanted(vb, be->kind, &ev.suppressed);
@@ -130,12 +131,15 @@ void events_push(void *ctx, const struct bridge_event *be)
 		name_port(vb, be->old_port, ev.old_port);
 	}
 	pthread_mutex_lock(&e->lock);
-	if (e->head - e->tail < QUEUE_SIZE)
+	if (e->head - e->tail < QUEUE_SIZE) {
+		first = e->head == e->tail;
 		e->queue[e->head++ % QUEUE_SIZE] = ev;
-	else
+	} else {
 		e->lost++;
+	}
 	pthread_mutex_unlock(&e->lock);
-	loop_ring(e->bell);
+	if (first) /* else it has rung, or the queue is being drained to its end */
+		loop_ring(e->bell);
 }
 
 static void log_event(const struct event *ev)

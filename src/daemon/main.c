@@ -8,12 +8,16 @@
 #include <unistd.h>
 
 #include "base/compiler.h"
+#include "base/log.h"
+#include "daemon/config.h"
 #include "daemon/daemon.h"
+#include "daemon/plan.h"
 #include "wire/msg.h"
 
 static const char usage[] =
 	"usage: viaductd [options]\n"
 	"  -c, --config FILE   configuration (default " DAEMON_CONFIG_PATH ", if it exists)\n"
+	"      --check FILE    only say whether FILE is a good configuration\n"
 	"  -r, --run-dir DIR   sockets and pid file (default $VIADUCT_RUN_DIR, " CTL_RUN_DIR ")\n"
 	"  -g, --group GROUP   group that may read the control socket (default root)\n"
 	"  -w, --workers N     threads that forward frames, 1 to 64 (default 1)\n"
@@ -24,11 +28,17 @@ static const char usage[] =
 	"  -V, --version       version\n";
 
 static const struct option options[] = {
-	{"config", required_argument, NULL, 'c'},  {"run-dir", required_argument, NULL, 'r'},
-	{"group", required_argument, NULL, 'g'},   {"workers", required_argument, NULL, 'w'},
-	{"spin-us", required_argument, NULL, 's'}, {"daemonize", no_argument, NULL, 'd'},
-	{"no-seccomp", no_argument, NULL, 'S'},    {"help", no_argument, NULL, 'h'},
-	{"version", no_argument, NULL, 'V'},       {NULL, 0, NULL, 0},
+	{"config", required_argument, NULL, 'c'},
+	{"run-dir", required_argument, NULL, 'r'},
+	{"group", required_argument, NULL, 'g'},
+	{"workers", required_argument, NULL, 'w'},
+	{"spin-us", required_argument, NULL, 's'},
+	{"daemonize", no_argument, NULL, 'd'},
+	{"check", required_argument, NULL, 'C'},
+	{"no-seccomp", no_argument, NULL, 'S'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'V'},
+	{NULL, 0, NULL, 0},
 };
 
 static int number(const char *what, int min, int max)
@@ -52,6 +62,9 @@ static void parse_options(int argc, char **argv, struct daemon_options *o)
 		switch (c) {
 		case 'c':
 			o->config_path = optarg;
+			break;
+		case 'C':
+			o->check_path = optarg;
 			break;
 		case 'r':
 			o->run_dir = optarg;
@@ -110,6 +123,31 @@ static int fork_child(void)
 	exit(status);
 }
 
+/* What is logged before there is a log file; trouble is for the terminal too. */
+static struct {
+	FILE *to;
+	char *text;
+	size_t size;
+} early;
+
+static void hold(void *ctx, enum log_level level, const char *line)
+{
+	if (level <= LOG_WARN)
+		fprintf(stderr, "%s: %s\n", log_level_name(level), line);
+	if (early.to)
+		fprintf(early.to, "%s: %s\n", log_level_name(level), line);
+}
+
+static void release(void)
+{
+	log_set_sink(NULL, NULL);
+	if (!early.to)
+		return;
+	fclose(early.to);
+	fputs(early.text, stderr);
+	free(early.text);
+}
+
 /* In the background from now on. */
 static void detach(const struct daemon *d, int pipe_fd)
 {
@@ -121,9 +159,26 @@ static void detach(const struct daemon *d, int pipe_fd)
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
 	dup2(log >= 0 ? log : null, STDERR_FILENO);
+	release();
 	if (write(pipe_fd, "\0", 1) != 1)
 		exit(1);
 	close(pipe_fd);
+}
+
+/* --check: what the daemon would say to the file, without starting. */
+static int check(const char *path)
+{
+	struct ctl_error err;
+	struct config *c;
+	int r = config_load(path, &c, &err);
+
+	if (!r) {
+		r = plan_check(NULL, c, &err);
+		config_free(c);
+	}
+	if (r)
+		fprintf(stderr, "%s\n", err.text);
+	return r ? 1 : 0;
 }
 
 int main(int argc, char **argv)
@@ -133,8 +188,13 @@ int main(int argc, char **argv)
 	int pipe_fd = -1, r;
 
 	parse_options(argc, argv, &opt);
-	if (opt.daemonize)
+	if (opt.check_path)
+		return check(opt.check_path);
+	if (opt.daemonize) {
 		pipe_fd = fork_child();
+		early.to = open_memstream(&early.text, &early.size);
+		log_set_sink(hold, NULL);
+	}
 	r = daemon_start(&d, &opt);
 	if (!r && pipe_fd >= 0)
 		detach(&d, pipe_fd);

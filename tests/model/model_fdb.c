@@ -205,7 +205,7 @@ static bool is_full(const struct naive *m)
 /* Which of several aged entries makes way cannot be seen from outside: take them out before. */
 static void sweep_both(struct naive *m, struct fdb *f)
 {
-	fdb_sweep(f, UINT32_MAX, NULL, NULL);
+	fdb_sweep(f, UINT32_MAX);
 	for (uint32_t i = m->n; i-- > 0;)
 		if (too_old(m, i))
 			drop(m, i);
@@ -370,6 +370,13 @@ static void on_gone(void *ctx, const struct fdb_entry *e)
 	drop(m, (uint32_t)i);
 }
 
+static void op_sweep(struct naive *m, struct fdb *f)
+{
+	fdb_on_gone(f, on_gone, m);
+	fdb_sweep(f, rnd(fdb_n_buckets(f)));
+	fdb_on_gone(f, NULL, NULL);
+}
+
 static void op_time(struct naive *m, struct fdb *f)
 {
 	uint32_t step = rnd(3) ? rnd(4) : rnd(40);
@@ -419,7 +426,7 @@ static void step(struct naive *m, struct fdb *f)
 	else if (dice < 845)
 		op_flush(m, f);
 	else if (dice < 880)
-		fdb_sweep(f, rnd(fdb_n_buckets(f)), on_gone, m);
+		op_sweep(m, f);
 	else if (dice < 990)
 		op_time(m, f);
 	else

@@ -206,6 +206,24 @@ def test_config_errors_name_file_line_and_nearest(lab):
     good.write_text("bridges:\n  br0:\n    ageing_time: 10\n")
     d.cli("check", good)
     assert d.status()["bridges"] == [], "check changes nothing"
+    d.stop()
+    assert d.cli("check", good).stdout == f"{good}: good\n", "no daemon is needed"
+    assert f"{bad}:" in d.fails("check", bad)
+    assert "good" in d.cli("check", "-", text=good.read_text()).stdout
+    assert not (d.run_dir / "viaductd.pid").exists(), "a clean end leaves no pid file"
+
+
+def test_log_level_of_a_module_that_was_silent(lab):
+    d = lab.daemon()
+    d.cli("log", "daemon/plan", "debug")
+    assert "daemon/plan" in d.fails("log", "no/such", "debug"), "the known ones are named"
+
+
+def test_up_and_down_are_left_to_ip(lab):
+    d = lab.daemon()
+    d.cli("addbr", "br0")
+    for way in "up", "down":
+        assert f"ip link set br0 {way}" in d.fails("link", "set", "br0", way, code=2)
 
 
 def test_reload_applies_the_difference_all_or_nothing(lab):
@@ -262,6 +280,8 @@ def test_addbr_starts_the_daemon(lab):
     p = subprocess.run(ns.argv(VIADUCT, "--run-dir", run, "addbr", "br0"), capture_output=True, text=True,
                        timeout=20)
     assert p.returncode == 0, p.stderr
+    assert p.stdout + p.stderr == "", "what goes well says nothing"
+    assert "ready" in (run / "viaductd.log").read_text()
     out = json.loads(ns.run(VIADUCT, "--run-dir", run, "-j", "status"))
     try:
         assert [b["ifname"] for b in out["bridges"]] == ["br0"]

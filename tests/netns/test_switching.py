@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Learning, flooding and port flags, seen from the hosts."""
 
+import json
 import time
 
 import pytest
@@ -145,6 +146,28 @@ def test_mac_move_is_followed_counted_and_told(net, lab):
     m.terminate()
     events = m.communicate()[0]
     assert "moved" in events and mac in events, events
+
+
+def test_monitor_tells_of_every_entry_that_comes_and_goes(net, lab):
+    d, a, b, c = net
+    m = lab.background(d.ns, *monitor(d, "fdb"), stdout=-1)
+    time.sleep(0.3)
+    d.cli("fdb", "add", "02:00:00:00:d0:01", "dev", a.port, "master", "static")
+    d.cli("fdb", "del", "02:00:00:00:d0:01", "dev", a.port, "master")
+    causes = [("02:00:00:00:d0:02", lambda: d.cli("fdb", "flush", "br", "br0")),
+              ("02:00:00:00:d0:03", lambda: a.ns.ip("link", "set", "eth0", "down")),
+              ("02:00:00:00:d0:04", lambda: d.cli("delif", "br0", b.port))]
+    for (mac, cause), host in zip(causes, (c, a, b)):
+        host.raw.send(frame(UNKNOWN, mac))
+        wait_for(lambda m=mac: (m, 0) in d.fdb(), f"{mac} learned")
+        cause()
+        wait_for(lambda m=mac: (m, 0) not in d.fdb(), f"{mac} gone")
+    time.sleep(0.2)
+    m.terminate()
+    events = [(e["kind"], e["mac"], e["ifname"]) for e in map(json.loads, m.communicate()[0].splitlines())]
+    for mac, port in ("d0:01", a.port), ("d0:02", c.port), ("d0:03", a.port), ("d0:04", b.port):
+        told = [(k, p) for k, m, p in events if m.endswith(mac)]
+        assert told == [("new", port), ("gone", port)], (mac, events)
 
 
 def monitor(d, *groups):
