@@ -53,6 +53,18 @@ class Program:
         return int(out) if out else None
 
 
+class Example(Program):
+    """examples/pass, a real netmap program, on a bridge."""
+
+    def __init__(self, lab, daemon, *args):
+        self.daemon = daemon
+        env = dict(os.environ, VIADUCT_RUN_DIR=str(daemon.run_dir))
+        self.proc = lab.background(daemon.ns, L.BUILD / "examples/pass", *args, "br0", env=env,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        L.wait_for(lambda: len(self.rings()) == 4 and all(r["state"] == "live" for r in self.rings()), "it reads")
+        self.pid = self.rings()[0]["pid"]
+
+
 def pool(daemon):
     """Free buffers, those in stock included: (small, large)."""
     text = daemon.cli("debug", "objects").stdout
@@ -96,6 +108,28 @@ def test_passes_everything(net, how):
     assert L.checksum_errors(a.ns) == L.checksum_errors(b.ns) == 0
     assert d.drop("copy-return") == d.drop("stale-return") == 0
     assert lost(a.ping(b.addr)) == 0
+
+
+@pytest.mark.parametrize("args", [[], ["--copy"]], ids=["swap", "copy"])
+def test_example(net, args):
+    """The shipped inline filter: passes all, is killed, hangs and comes back."""
+    lab, d, a, b = net
+    d.cli("intercept", "br0", "stall-ms", "200")
+    p = Example(lab, d, *args)
+    assert lost(a.ping(b.addr, 50, "-i", "0.01")) == 0
+    L.tcp_transfer(a.ns, b.ns, b.addr, size=16 << 20)
+    assert p.side()["origins"]["unknown"] == 0 and p.side()["gso"]["whole"] > 0
+    p.kill(signal.SIGSTOP)
+    a.ping(b.addr, 10, check=False)
+    L.wait_for(lambda: p.ring("nic0")["state"] == "stalled", "the bridge goes round it")
+    assert lost(a.ping(b.addr, 20)) == 0
+    p.kill(signal.SIGCONT)
+    a.ping(b.addr)
+    L.wait_for(lambda: p.ring("nic0")["state"] == "live", "it is back")
+    assert lost(a.ping(b.addr, 20)) == 0
+    p.kill(signal.SIGKILL)
+    assert lost(a.ping(b.addr, 20)) <= 1
+    p.proc.wait(L.DEADLINE)
 
 
 def test_host_is_inspected(net):
