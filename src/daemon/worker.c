@@ -339,6 +339,7 @@ static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 	uint64_t now_ns = clock_now_ns(), last_ns = now_ns, tick_ns = 0;
+	bool worked;
 
 	w->start_ns = now_ns;
 	for (;;) {
@@ -349,11 +350,12 @@ static void *worker_main(void *arg)
 				break;
 		}
 		w->stats.rounds++;
-		if (serve_ports(w, now_ns))
-			last_ns = now_ns;
+		worked = serve_ports(w, now_ns);
 		if (now_ns >= tick_ns)
 			tick_ns = tick_bridges(w, now_ns);
 		now_ns = clock_now_ns();
+		if (worked) /* and look once more: a program's ring may hold more than a batch */
+			last_ns = now_ns;
 		if (now_ns - last_ns >= w->spin_ns)
 			now_ns = sleep_for_work(w, now_ns);
 	}
