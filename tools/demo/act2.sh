@@ -2,12 +2,7 @@
 # Act 2: a tap joins and leaves while traffic flows. Needs the hosts and the bridge of act 1.
 
 title "Act 2: a port joins while traffic flows"
-if ! ip netns exec ns1 true 2>/dev/null; then
-    quiet=yes
-    two_hosts
-    bridge_between
-    quiet=no
-fi
+need_hosts
 drawing <<'EOF'
 
           ns1                                                    ns2

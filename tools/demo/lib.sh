@@ -43,7 +43,7 @@ make_world()
     mkdir -p /run/netns
     ip link set lo up
     scratch=$(mktemp -d "${TMPDIR:-/tmp}/viaduct-demo.XXXXXX")
-    export VIADUCT_RUN_DIR=/run/viaduct PATH="$build:$PATH"
+    export VIADUCT_RUN_DIR=/run/viaduct PATH="$build:$build/examples:$PATH"
     trap 'exit 130' INT TERM
 }
 
@@ -99,8 +99,8 @@ fail()
     exit 1
 }
 
-# run COMMAND...: prints it, runs it, shows what it says. A failure ends the demo.
-run()
+# attempt COMMAND...: prints it, runs it, shows what it says; the result is the command's.
+attempt()
 {
     local status=0
     show_command "$*"
@@ -108,7 +108,13 @@ run()
     if [ "$quiet" = no ] || [ "$status" != 0 ]; then
         sed '/^$/d' "$scratch/last" | indent
     fi
-    [ "$status" = 0 ] || fail "exit status $status: $*"
+    return $status
+}
+
+# run COMMAND...: the same, but a failure ends the demo.
+run()
+{
+    attempt "$@" || fail "exit status $?: $*"
 }
 
 # check TEXT COMMAND...: the demo is only worth something if it looks at the results.
@@ -186,4 +192,39 @@ bridge_between()
     run viaduct addif br0 veth10 veth30
     run ip link set br0 up
     until_true 5 ip netns exec ns1 ping -c 1 -W 1 192.168.56.2 || fail "no connection"
+}
+
+# For an act that is started by itself: the hosts and the bridge of act 1, quietly.
+need_hosts()
+{
+    if ! ip netns exec ns1 true 2>/dev/null; then
+        quiet=yes
+        two_hosts
+        bridge_between
+        quiet=no
+    fi
+}
+
+# start FILE COMMAND...: prints it, runs it in the background; its output goes to scratch/FILE.
+start()
+{
+    local file=$1
+    shift
+    show_command "$* &"
+    "$@" >"$scratch/$file" 2>&1 &
+    started=$!
+}
+
+# The rings of a program are in use: the bridge inspects.
+rings_live()
+{
+    viaduct rings >"$scratch/rings" && grep -q ' live ' "$scratch/rings" &&
+        ! grep -qE ' (unread|stalled) ' "$scratch/rings"
+}
+
+# collect FILE [LINES]: what a background command said (its last LINES are shown) counts as said().
+collect()
+{
+    cp "$scratch/$1" "$scratch/last"
+    tail -n "${2:-+1}" "$scratch/last" | sed '/^$/d' | indent
 }
