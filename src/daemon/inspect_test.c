@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A worker with a bridge of two ports in memory; the test is the main thread and the program. */
+#include "daemon/inspect.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "mem/nmobj.h"
+#include "mem/nmsync.h"
+#include "port/mem.h"
+
+#define SLOTS     64u
+#define TID       4711
+#define TRIES     2000 /* milliseconds */
+#define FRAME_LEN 100u
+
+struct lab {
+	struct region region;
+	struct bufpool *pool;
+	struct bufowner *owners;
+	struct nmobj *objects;
+	uint16_t owner;
+	struct shadow shadow;
+	struct worker *w;
+	struct worker_bridge wb;
+	struct port *ports[2];
+	struct worker_port wp[2];
+	struct inspect *in;
+	struct inspect_client client;
+	struct inspect_ring rings[2][2]; /* [host][tx] */
+	uint64_t ofs[2][2];
+	struct nmsync_ring app[2][2];
+	int fds[2];
+	uint32_t n_stalls, n_returns;
+	/* of the next call into the worker */
+	uint8_t bytes[FRAME_LEN];
+	uint32_t port, n;
+	struct frame got[4];
+	struct inspect_ring *ring;
+};
+
+static void on_event(void *ctx, enum inspect_event e, const struct inspect_ring *r)
+{
+	struct lab *l = ctx;
+
+	l->n_stalls += e == INSPECT_STALL;
+	l->n_returns += e == INSPECT_RETURN;
+}
+
+static void on_request(void *ctx, struct inspect_client *c)
+{
+}
+
+static void start(void *arg)
+{
+	struct lab *l = arg;
+
+	assert_int_equal(worker_bridge_add(l->w, &l->wb), 0);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(worker_port_attach(l->w, &l->wp[i]), 0);
+	inspect_start(l->in);
+	assert_int_equal(inspect_client_add(l->in, &l->client), 0);
+	for (int host = 0; host < 2; host++)
+		for (int tx = 0; tx < 2; tx++)
+			inspect_ring_add(l->in, &l->rings[host][tx]);
+}
+
+static void end(void *arg)
+{
+	struct lab *l = arg;
+
+	inspect_client_del(l->in, &l->client);
+	for (int host = 0; host < 2; host++)
+		for (int tx = 0; tx < 2; tx++)
+			inspect_ring_del(l->in, &l->rings[host][tx]);
+	inspect_stop(l->in);
+	for (int i = 0; i < 2; i++)
+		worker_port_detach(l->w, &l->wp[i]);
+	worker_bridge_del(l->w, &l->wb);
+}
+
+static void make_ring(struct lab *l, bool host, bool tx)
+{
+	struct inspect_ring *r = &l->rings[host][tx];
+	const struct nmobj_ring_params np = {.owner = l->owner, .tx = tx, .n_slots = SLOTS};
+	struct ringcheck_params cp = {.shadow = &l->shadow.rings[host * 2 + tx],
+				      .n_slots = SLOTS,
+				      .buf_size = 2048,
+				      .owner = l->owner,
+				      .tx = tx};
+
+	assert_int_equal(nmobj_ring_new(l->objects, &np, &l->ofs[host][tx]), 0);
+	cp.ring = nmobj_ring(l->objects, l->ofs[host][tx]);
+	assert_int_equal(ringcheck_init(&r->rc, &cp), 0);
+	r->host = host;
+	r->side = (tx ? !host : host) ? INTERCEPT_HOST : INTERCEPT_NIC;
+	nmsync_init(&l->app[host][tx], cp.ring, cp.shadow, 4096);
+}
+
+static void make_port(struct lab *l, int i)
+{
+	const char *why;
+	struct bport_config bc = {.name = "p",
+				  .mac = 0x020000000010ULL + (unsigned int)i,
+				  .mtu = 1500,
+				  .link_up = true};
+	const struct port_config pc = {.name = "p", .bufs = worker_bufs(l->w), .pool = l->pool};
+
+	assert_int_equal(port_driver_mem.open(&pc, &l->ports[i], &why), 0);
+	assert_int_equal(bridge_port_add(l->wb.br, &bc, &l->wp[i].bp), 0);
+	l->wp[i].port = l->ports[i];
+	l->wp[i].bridge = &l->wb;
+}
+
+static int setup(void **state)
+{
+	struct lab *l = calloc(1, sizeof(*l));
+	const struct mem_params mp = {.buf_num = 4096};
+	const struct bridge_config bc = {.name = "br0", .fdb_capacity = 64, .mac = 0x020000000001};
+	const struct bridge_ops none = {0};
+	struct inspect_config ic = {
+		.n_rings = 1, .n_slots = SLOTS, .ops = {l, on_event, on_request}};
+	const char *why;
+
+	*state = l;
+	assert_int_equal(region_init(&l->region, &mp, 1, &why), 0);
+	l->pool = bufpool_new(&l->region, 8);
+	l->owners = bufowner_new(l->pool);
+	l->objects = nmobj_new(l->owners);
+	l->owner = bufowner_add(l->owners);
+	assert_int_equal(shadow_init(&l->shadow, 4), 0);
+	l->w = worker_start(0, l->pool, 0);
+	assert_non_null(l->w);
+	l->wb.br = bridge_new(&bc, &none, worker_buf_ops(l->w));
+	make_port(l, 0);
+	make_port(l, 1);
+	for (int host = 0; host < 2; host++)
+		for (int tx = 0; tx < 2; tx++)
+			make_ring(l, host, tx);
+	ic.w = l->w;
+	ic.wb = &l->wb;
+	l->in = inspect_new(&ic);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, l->fds), 0);
+	l->client.bell.fd = l->fds[0];
+	memset(l->client.rings, 0, sizeof(l->client.rings));
+	for (int i = 0; i < 4; i++)
+		l->client.rings[i / 2][i % 2] = 1;
+	worker_call(l->w, start, l);
+	return 0;
+}
+
+/* Everything is given back: the pool is full again. */
+static int teardown(void **state)
+{
+	struct lab *l = *state;
+	struct bufpool_stats st;
+
+	worker_call(l->w, end, l);
+	for (int i = 0; i < 2; i++)
+		port_driver_mem.close(l->ports[i]);
+	bridge_free(l->wb.br);
+	inspect_free(l->in);
+	l->w = worker_stop(l->w);
+	for (int i = 0; i < 4; i++) {
+		ringcheck_deinit(&l->rings[i / 2][i % 2].rc);
+		nmobj_ring_free(l->objects, l->ofs[i / 2][i % 2], l->owner);
+	}
+	assert_int_equal(bufowner_remove(l->owners, l->owner), 0);
+	bufowner_flush(l->owners);
+	bufpool_stats(l->pool, &st);
+	assert_int_equal(st.n_free, st.n_total);
+	assert_int_equal(st.n_big_free, st.n_big_total);
+	nmobj_free(l->objects);
+	bufowner_free(l->owners);
+	bufpool_free(l->pool);
+	shadow_deinit(&l->shadow);
+	region_deinit(&l->region);
+	close(l->fds[0]);
+	close(l->fds[1]);
+	free(l);
+	return 0;
+}
+
+/* ---- the world outside ---- */
+
+static void inject_here(void *arg)
+{
+	struct lab *l = arg;
+
+	assert_int_equal(mem_inject_bytes(l->ports[l->port], l->bytes, FRAME_LEN), 0);
+}
+
+/* A frame from port 0 to an unknown address; seq tells one from another. */
+static void send_frame(struct lab *l, uint8_t seq)
+{
+	static const uint8_t head[14] = {2, 0, 0, 0, 0, 0xbb, 2, 0, 0, 0, 0, 0xaa, 0x88, 0xb5};
+
+	memcpy(l->bytes, head, sizeof(head));
+	memset(l->bytes + sizeof(head), seq, FRAME_LEN - sizeof(head));
+	l->port = 0;
+	worker_call(l->w, inject_here, l);
+}
+
+static void collect_here(void *arg)
+{
+	struct lab *l = arg;
+
+	l->n = mem_collect(l->ports[1], l->got, 1);
+	if (l->n == 1) {
+		memcpy(l->bytes, l->got[0].data, FRAME_LEN);
+		buf_put_one(worker_bufs(l->w), l->got[0].buf);
+	}
+}
+
+/* What leaves by port 1, in time; false: nothing. */
+static bool receive_frame(struct lab *l, int tries)
+{
+	for (; tries > 0; tries--) {
+		worker_call(l->w, collect_here, l);
+		if (l->n)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+/* ---- the program ---- */
+
+static void sync_all(struct lab *l)
+{
+	for (int host = 0; host < 2; host++) {
+		nmsync_rx(&l->app[host][0], TID);
+		nmsync_tx(&l->app[host][1], TID);
+	}
+}
+
+/* Syncs until the worker has seen the program's first sync, and n frames are in the NIC ring. */
+static void wait_for_frames(struct lab *l, uint32_t n)
+{
+	struct netmap_ring *r = l->app[0][0].ring;
+
+	for (int i = 0; i < TRIES; i++) {
+		sync_all(l);
+		if (ring_distance(r->head, r->tail, SLOTS) >= n)
+			return;
+		usleep(1000);
+	}
+	fail();
+}
+
+static void become_reader(struct lab *l)
+{
+	sync_all(l);
+	for (int i = 0; i < TRIES && l->rings[0][0].state != 3; i++)
+		usleep(1000);
+	assert_int_equal(l->rings[0][0].state, INTERCEPT_BOUND | INTERCEPT_SYNCED);
+}
+
+/* Swaps the first frame of the NIC ring into the host ring. */
+static void pass_one(struct lab *l)
+{
+	struct netmap_ring *rx = l->app[0][0].ring, *tx = l->app[1][1].ring;
+	struct netmap_slot *r = &rx->slot[rx->head], *t = &tx->slot[tx->head];
+	const uint32_t buf = t->buf_idx;
+
+	t->buf_idx = r->buf_idx;
+	t->len = r->len;
+	r->buf_idx = buf;
+	r->flags = t->flags = NS_BUF_CHANGED;
+	rx->head = rx->cur = ring_next(rx->head, SLOTS);
+	tx->head = tx->cur = ring_next(tx->head, SLOTS);
+	sync_all(l);
+}
+
+/* ---- tests ---- */
+
+static void test_passed_without_a_copy(void **state)
+{
+	struct lab *l = *state;
+	struct origins_stats o[INTERCEPT_SIDE_N];
+	struct regroup_stats g[INTERCEPT_SIDE_N];
+
+	become_reader(l);
+	for (uint8_t i = 0; i < 200; i++) {
+		send_frame(l, i);
+		wait_for_frames(l, 1);
+		assert_false(receive_frame(l, 1)); /* nothing goes by it */
+		pass_one(l);
+		assert_true(receive_frame(l, TRIES));
+		assert_int_equal(l->bytes[50], i);
+	}
+	assert_int_equal(l->rings[0][0].counters.n_copied, 0);
+	assert_int_equal(l->rings[0][0].counters.n_frames, 200);
+	inspect_stats(l->in, o, g);
+	assert_int_equal(o[INTERCEPT_NIC].n_by[ORIGIN_BUFFER], 200);
+}
+
+static void test_not_synced_diverts_nothing(void **state)
+{
+	struct lab *l = *state;
+
+	send_frame(l, 7);
+	assert_true(receive_frame(l, TRIES));
+	assert_int_equal(l->bytes[50], 7);
+	assert_int_equal(l->rings[0][0].counters.n_frames, 0);
+}
+
+static void remove_here(void *arg)
+{
+	struct lab *l = arg;
+
+	inspect_ring_del(l->in, l->ring);
+}
+
+/* What a dead program had not released goes on, in order. */
+static void test_death(void **state)
+{
+	struct lab *l = *state;
+
+	become_reader(l);
+	for (uint8_t i = 1; i <= 3; i++)
+		send_frame(l, i);
+	wait_for_frames(l, 3);
+	l->ring = &l->rings[0][0];
+	worker_call(l->w, remove_here, l);
+	for (uint8_t i = 1; i <= 3; i++) {
+		assert_true(receive_frame(l, TRIES));
+		assert_int_equal(l->bytes[50], i);
+	}
+	send_frame(l, 4);
+	assert_true(receive_frame(l, TRIES));
+}
+
+static void set_stall_here(void *arg)
+{
+	struct lab *l = arg;
+	struct intercept_settings s = bridge_intercept(l->wb.br)->set;
+
+	s.stall_ms = 20;
+	intercept_set(bridge_intercept(l->wb.br), &s);
+}
+
+/* What it had not seen goes round it; it is back when it takes frames again; nothing comes twice.
+ */
+static void test_stall(void **state)
+{
+	struct lab *l = *state;
+
+	worker_call(l->w, set_stall_here, l);
+	become_reader(l);
+	send_frame(l, 1);
+	wait_for_frames(l, 1); /* seen */
+	send_frame(l, 2);      /* not seen */
+	assert_true(receive_frame(l, TRIES));
+	assert_int_equal(l->bytes[50], 2);
+	assert_int_equal(l->n_stalls, 1);
+	send_frame(l, 3);
+	assert_true(receive_frame(l, TRIES));
+	assert_int_equal(l->bytes[50], 3);
+	pass_one(l);
+	assert_true(receive_frame(l, TRIES));
+	assert_int_equal(l->bytes[50], 1);
+	for (int i = 0; i < TRIES && !l->n_returns; i++)
+		usleep(1000);
+	assert_int_equal(l->n_returns, 1);
+	send_frame(l, 4);
+	wait_for_frames(l, 1);
+	pass_one(l);
+	assert_true(receive_frame(l, TRIES));
+	assert_int_equal(l->bytes[50], 4);
+	assert_false(receive_frame(l, 5));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_passed_without_a_copy, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_not_synced_diverts_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_death, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stall, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
