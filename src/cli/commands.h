@@ -11,6 +11,7 @@ extern const struct command commands[];
 
 /* set.c: requests that change something */
 int cmd_simple(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_shutdown(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_log(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_not_yet(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_addif(struct cli *c, const struct command *cmd, json_t *args);

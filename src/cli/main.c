@@ -64,14 +64,25 @@ static int run_help(struct cli *c, int argc, char **argv)
 	return cli_run(c, n, words);
 }
 
+/* `viaduct complete WORD...`: what the last word may become. Options before it count. */
+static int complete(struct cli *c, int argc, char **argv)
+{
+	char *typed = argc ? argv[argc - 1] : NULL, text[256];
+	int n = argc ? argc - 1 : 0;
+
+	if (options_take(c, &n, argv, text, sizeof(text)) || (c->netns && enter_netns(c)))
+		return CLI_OK;
+	argv[n] = typed; /* it may look like an option */
+	return complete_words(c, argc ? n + 1 : 0, argv);
+}
+
 static int run(struct cli *c, int argc, char **argv)
 {
 	char text[256];
 	int outcome;
 
-	/* Words to complete may look like options. */
 	if (argc > 0 && !strcmp(argv[0], "complete"))
-		return complete_words(c, argc - 1, argv + 1);
+		return complete(c, argc - 1, argv + 1);
 	outcome = options_take(c, &argc, argv, text, sizeof(text));
 	switch (outcome) {
 	case OPTIONS_E_BAD:
@@ -87,7 +98,7 @@ static int run(struct cli *c, int argc, char **argv)
 	if (c->batch)
 		return batch_run(c);
 	if (argc > 1 && !strcmp(argv[0], "exec")) { /* any bytes, so not through JSON */
-		argv[argc] = NULL; /* options have been taken out */
+		argv[argc] = NULL;                  /* options have been taken out */
 		return exec_program(c, argv + 1);
 	}
 	if (argc > 0)

@@ -5,10 +5,13 @@
  * removed, the daemon ended and the directory deleted.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -21,13 +24,16 @@
 #include "cli/table.h"
 #include "cli/watch.h"
 
-#define READY_MS 10000
-#define END_MS   10000
-#define STEP_MS  10
+#define DIR_PREFIX "viaduct-run-"
+#define STALE_S    60
+#define READY_MS   10000
+#define END_MS     10000
+#define STEP_MS    10
 
 struct run {
 	struct cli *c;
 	char dir[PATH_MAX]; /* private run directory */
+	int dir_fd;         /* locked: the directory is in use */
 	pid_t daemon;       /* 0 = none */
 	bool bridge_made;
 };
@@ -54,14 +60,59 @@ static bool daemon_ended(struct run *r)
 	return r->daemon == 0;
 }
 
+/* What the daemon has left in a run directory, and the directory. */
+static int remove_dir(const char *dir)
+{
+	static const char *const files[] = {"control.sock", "netmap.sock", "viaductd.pid",
+					    "viaductd.log"};
+	char path[PATH_MAX + 32];
+
+	for (size_t i = 0; i < array_size(files); i++) {
+		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
+		unlink(path);
+	}
+	return rmdir(dir);
+}
+
+/*
+ * Directories of commands that were killed. Each holds a lock on its own while it lives; a new one
+ * has a moment to take it.
+ */
+static void remove_stale(const char *parent)
+{
+	char pattern[PATH_MAX];
+	glob_t found;
+	struct stat st;
+
+	snprintf(pattern, sizeof(pattern), "%s/" DIR_PREFIX "??????", parent);
+	if (glob(pattern, GLOB_NOSORT, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		int fd = open(found.gl_pathv[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+		if (fd < 0)
+			continue;
+		if (!fstat(fd, &st) && st.st_uid == geteuid() &&
+		    st.st_mtime + STALE_S < time(NULL) && !flock(fd, LOCK_EX | LOCK_NB))
+			(void)remove_dir(found.gl_pathv[i]);
+		close(fd);
+	}
+	globfree(&found);
+}
+
 static int make_dir(struct run *r)
 {
 	const char *const parents[] = {"/run", "/tmp"};
 
 	for (size_t i = 0; i < array_size(parents); i++) {
-		snprintf(r->dir, sizeof(r->dir), "%s/viaduct-run-XXXXXX", parents[i]);
-		if (mkdtemp(r->dir))
-			return CLI_OK;
+		remove_stale(parents[i]);
+		snprintf(r->dir, sizeof(r->dir), "%s/" DIR_PREFIX "XXXXXX", parents[i]);
+		if (!mkdtemp(r->dir))
+			continue;
+		r->dir_fd = open(r->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (r->dir_fd >= 0)
+			flock(r->dir_fd, LOCK_EX);
+		return CLI_OK;
 	}
 	return cli_fail(r->c, VIADUCT_E_INTERNAL, NULL, "run directory %s: %s", r->dir,
 			strerror(errno));
@@ -205,21 +256,6 @@ static void show_log(struct run *r)
 		fclose(f);
 }
 
-/* The daemon has removed its sockets; only what it left behind is in the way of rmdir(). */
-static void remove_dir(struct run *r)
-{
-	static const char *const files[] = {"control.sock", "netmap.sock", "viaductd.pid",
-					    "viaductd.log"};
-	char path[PATH_MAX + 32];
-
-	for (size_t i = 0; i < array_size(files); i++) {
-		snprintf(path, sizeof(path), "%s/%s", r->dir, files[i]);
-		unlink(path);
-	}
-	if (rmdir(r->dir) < 0)
-		cli_note(r->c, "run directory %s: %s", r->dir, strerror(errno));
-}
-
 int cmd_run(struct cli *c, const struct command *cmd, json_t *args)
 {
 	const char *bridge = row_text(args, "bridge");
@@ -248,6 +284,8 @@ int cmd_run(struct cli *c, const struct command *cmd, json_t *args)
 		code = follow(&r);
 	end = undo(&r, bridge);
 	show_log(&r);
-	remove_dir(&r);
+	if (remove_dir(r.dir) < 0)
+		cli_note(c, "run directory %s: %s", r.dir, strerror(errno));
+	close(r.dir_fd);
 	return code ? code : end;
 }

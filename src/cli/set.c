@@ -4,13 +4,16 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/fmt.h"
 #include "wire/msg.h"
 
-#define IFNAME_MAX 15
+#define IFNAME_MAX     15
+#define SHUTDOWN_STEPS 2000 /* of 5 ms */
 
 static json_t *copy_without(const json_t *args, const char *const *keys)
 {
@@ -37,6 +40,26 @@ static int request(struct cli *c, const char *name, json_t *args)
 int cmd_simple(struct cli *c, const struct command *cmd, json_t *args)
 {
 	return request(c, cmd->request, json_incref(args));
+}
+
+/* The daemon answers first and ends then; its pid file goes last. */
+int cmd_shutdown(struct cli *c, const struct command *cmd, json_t *args)
+{
+	const struct timespec step = {.tv_nsec = 5000000};
+	const char *socket, *slash;
+	char path[PATH_MAX];
+	int r = request(c, cmd->request, NULL);
+
+	if (r || !c->conn)
+		return r;
+	socket = viaduct_info(c->conn)->socket;
+	slash = strrchr(socket, '/');
+	snprintf(path, sizeof(path), "%.*s/viaductd.pid", slash ? (int)(slash - socket) : 0,
+		 socket);
+	c->conn = viaduct_close(c->conn);
+	for (int i = 0; i < SHUTDOWN_STEPS && access(path, F_OK) == 0; i++)
+		nanosleep(&step, NULL);
+	return r;
 }
 
 int cmd_not_yet(struct cli *c, const struct command *cmd, json_t *args)

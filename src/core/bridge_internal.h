@@ -24,7 +24,6 @@ struct bridge {
 	/* cold */
 	char name[BPORT_NAME_SIZE];
 	uint64_t mac, own_mac; /* in force; of the configuration, while there are no ports */
-	uint64_t local_mac;    /* the bridge's own FDB entry; 0: a port of that address has it */
 	uint32_t mtu;
 	uint32_t generation; /* of the latest port */
 	uint64_t next_tick_ns;

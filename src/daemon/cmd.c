@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/cmd.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,15 +34,32 @@ const struct cmd *cmd_find(const char *name, struct ctl_error *err)
 	return NULL;
 }
 
+/* What an error is about: the port or bridge that the request names, else the command. */
+static const char *object_of(const struct cmd *cmd, const json_t *args, char *buf, size_t size)
+{
+	static const char *const nouns[] = {"port", "bridge"};
+
+	for (size_t i = 0; i < array_size(nouns); i++) {
+		const char *name = json_string_value(json_object_get(args, nouns[i]));
+
+		if (!name)
+			continue;
+		snprintf(buf, size, "%s %.64s", nouns[i], name);
+		return buf;
+	}
+	return cmd->name;
+}
+
 int cmd_run(const struct cmd *cmd, struct cmd_call *c)
 {
 	struct key_table keys[2] = {cmd->args};
+	char object[80];
 	size_t n = 1;
 	int r;
 
 	if (cmd->settings)
 		keys[n++] = *cmd->settings;
-	r = keys_check(keys, n, c->args, cmd->name, &c->err);
+	r = keys_check(keys, n, c->args, object_of(cmd, c->args, object, sizeof(object)), &c->err);
 	if (!r)
 		r = cmd->fn(c);
 	events_drain(c->d->events);

@@ -124,6 +124,8 @@ BAD = [
     (["fdb", "add", "00:00:00:00:00:00", "dev", "p1"], ["00:00:00:00:00:00"], 1),
     (["fdb", "del", "02:00:00:00:00:77", "dev", "p1"], ["02:00:00:00:00:77"], 1),
     (["setageing", "br0", "-5"], ["-5"], None),
+    (["setageing", "br0", "9999999999"], ["bridge br0:", "9999999999"], 1),
+    (["link", "set", "p1", "group_fwd_mask", "2"], ["port p1:", "group_fwd_mask"], 1),
     (["setageing", "br0", "soon"], ["soon"], None),
     (["link", "set", "p1", "hairpin", "maybe"], ["maybe"], None),
     (["hairpin", "br0", "p2", "on"], ["p2"], 1),
@@ -307,6 +309,77 @@ def test_wrong_namespace_is_said(lab):
     p = subprocess.run([VIADUCT, "-n", d.ns.name, "--run-dir", d.run_dir, "addbr", "br0"],
                        capture_output=True, text=True)
     assert p.returncode == 0, p.stderr
+
+
+def test_shutdown_waits_for_the_end(lab):
+    d = lab.daemon()
+    for _ in range(5):
+        d.cli("addbr", "br0")
+        d.cli("shutdown")
+        assert d.proc.wait(1) == 0
+        assert "no daemon" in d.fails("delbr", "br0", code=3)
+        d.start()
+        d.cli("delbr", "br0", check=False)
+
+
+def test_batch(lab):
+    d = lab.daemon()
+    p = d.cli("-b", "-", text="addbr br0\n# a remark\n\naddif br0 nosuch\naddbr br1\n", check=False)
+    assert p.returncode == 1
+    assert "nosuch" in p.stderr and "4" in p.stderr, "the line is named"
+    assert [b["ifname"] for b in d.status()["bridges"]] == ["br0"], "it stops there"
+    p = d.cli("-force", "-b", "-", text="addif br0 nosuch\naddbr br1\n", check=False)
+    assert p.returncode == 1
+    assert {b["ifname"] for b in d.status()["bridges"]} == {"br0", "br1"}, "-force goes on"
+
+
+def test_completion_knows_words_and_objects(lab):
+    d = lab.daemon()
+    (a,) = lab.add_hosts(1)
+    d.bridge(a)
+
+    def words(*typed):
+        return set(d.ns.run(VIADUCT, "complete", "--run-dir", d.run_dir, *typed).split())
+
+    assert {"addbr", "addif"} == words("add")
+    assert "br0" in words("delbr", "")
+    assert a.port in words("link", "set", "")
+    assert {"hairpin"} == words("link", "set", a.port, "hair")
+    assert {"on", "off"} == words("link", "set", a.port, "hairpin", "")
+    assert not {"up", "down"} & words("link", "set", "br0", "")
+    assert "br0" in words("-j", "-c=never", "delbr", ""), "after options too"
+    assert "br0" in set(sh(VIADUCT, "complete", "-n", d.ns.name, "--run-dir", d.run_dir, "delbr", "").split())
+    assert not words("-n"), "no crash on a lone option"
+
+
+def test_a_user_without_rights_gets_one_sentence(lab):
+    d = lab.daemon()
+    os.chmod(lab.dir, 0o755)
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    for words in (["addbr", "br0"], ["status"], ["monitor"]):
+        p = subprocess.run(d.ns.argv(*user, VIADUCT, "--run-dir", d.run_dir, *words), capture_output=True,
+                           text=True, timeout=DEADLINE)
+        assert p.returncode == 1, p
+        lines = [l for l in p.stderr.splitlines() if not l.startswith("hint:")]
+        assert len(lines) == 1 and "control.sock" in lines[0], p.stderr
+    for name in "control.sock", "netmap.sock":
+        script = f"import socket; socket.socket(socket.AF_UNIX, socket.{{}}).connect('{d.run_dir}/{name}')"
+        kinds = ("SOCK_STREAM", "SOCK_SEQPACKET")
+        for kind in kinds:
+            p = subprocess.run([*user, "/usr/bin/python3", "-c", script.format(kind)], capture_output=True, text=True)
+            assert "PermissionError" in p.stderr, (name, kind, p.stderr)
+    assert d.status()["bridges"] == []
+
+
+def test_run_that_was_killed_leaves_the_devices_as_they_were(lab):
+    a, b = lab.add_hosts(2)
+    p = lab.background(lab.switch, VIADUCT, "run", "br0", a.port, b.port, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+    wait_for(lambda: lab.switch.link(a.port).get("promiscuity"), "joined")
+    wait_for(lambda: " 1 received" in a.ping(b.addr, 1, "-W", "1", check=False), "ping")
+    p.kill()
+    p.wait()
+    wait_for(lambda: lab.switch.link(a.port).get("promiscuity") == 0, "left")
 
 
 def test_run_in_the_foreground(lab):
