@@ -4,9 +4,9 @@
  *
  *     bare DEVICE DEVICE
  *
- * Two packet sockets with vnet headers, one thread, one frame a call: what comes in on one is sent on
- * the other, nothing is looked at. Sleeps in poll() when both are empty. No program that takes each
- * frame to user space and back by system calls has a shorter ping. packet(7).
+ * Two packet sockets with vnet headers, one thread, one frame a call: what comes in on one is sent
+ * on the other, nothing is looked at. Sleeps in poll() when both are empty. No program that takes
+ * each frame to user space and back by system calls has a shorter ping. packet(7).
  */
 #include <arpa/inet.h>
 #include <errno.h>

@@ -11,8 +11,8 @@
  *   swap   each frame is lent and comes back in its buffer
  *   copy   each frame is lent and comes back as a copy, in another buffer (the copying included)
  *
- * Prints nanoseconds of CPU time per frame, the best of the runs, taken in turns so that a busy machine hurts
- * all alike, and what each adds to `off`.
+ * Prints nanoseconds of CPU time per frame, the best of the runs, taken in turns so that a busy
+ * machine hurts all alike, and what each adds to `off`.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -12,7 +12,7 @@
 struct bytes {
 	const uint8_t *p;   /* next byte */
 	const uint8_t *end; /* one past the last */
-	bool failed;	    /* a read went past the end */
+	bool failed;        /* a read went past the end */
 };
 
 void bytes_init(struct bytes *b, const void *p, size_t size);

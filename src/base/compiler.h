@@ -5,17 +5,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define likely(x)     __builtin_expect(!!(x), 1)
-#define unlikely(x)   __builtin_expect(!!(x), 0)
-#define prefetch(p)   __builtin_prefetch(p)
-#define _cold_        __attribute__((cold))
-#define _pure_        __attribute__((pure))
-#define _packed_      __attribute__((packed))
-#define _unused_      __attribute__((unused))
-#define _must_check_  __attribute__((warn_unused_result))
+#define likely(x)      __builtin_expect(!!(x), 1)
+#define unlikely(x)    __builtin_expect(!!(x), 0)
+#define prefetch(p)    __builtin_prefetch(p)
+#define _cold_         __attribute__((cold))
+#define _pure_         __attribute__((pure))
+#define _packed_       __attribute__((packed))
+#define _unused_       __attribute__((unused))
+#define _must_check_   __attribute__((warn_unused_result))
 #define _printf_(f, a) __attribute__((format(printf, f, a)))
-#define _cacheline_   __attribute__((aligned(64)))
-#define _public_      __attribute__((visibility("default")))
+#define _cacheline_    __attribute__((aligned(64)))
+#define _public_       __attribute__((visibility("default")))
 
 /* Runs fn(&variable) when the variable goes out of scope. */
 #define _cleanup_(fn) __attribute__((cleanup(fn)))

@@ -38,7 +38,8 @@ static inline void list_del(struct list *item)
 }
 
 #define list_entry(p, type, member) container_of(p, type, member)
-#define list_for_each(i, l)	    for (struct list *i = (l)->next; i != (l); i = i->next)
+#define list_for_each(i, l)         for (struct list *i = (l)->next; i != (l); i = i->next)
 /* As list_for_each; the body may remove i. */
 #define list_for_each_safe(i, l)                                                                   \
-	for (struct list *i = (l)->next, *i##_next = i->next; i != (l); i = i##_next, i##_next = i->next)
+	for (struct list *i = (l)->next, *i##_next = i->next; i != (l);                            \
+	     i = i##_next, i##_next = i->next)

@@ -9,8 +9,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define MAC_BROADCAST	  0xffffffffffffULL
-#define MAC_TEXT_SIZE	  18 /* bytes of "aa:bb:cc:dd:ee:ff" and NUL */
+#define MAC_BROADCAST 0xffffffffffffULL
+#define MAC_TEXT_SIZE 18 /* bytes of "aa:bb:cc:dd:ee:ff" and NUL */
 /* 01:80:C2:00:00:00, first of the 16 addresses of IEEE 802.1D table 7-10 / 802.1Q table 8-1. */
 #define MAC_RESERVED_BASE 0x0180c2000000ULL
 

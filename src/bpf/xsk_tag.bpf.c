@@ -12,8 +12,7 @@
 #define TAG_SIZE   4
 #define ADDRS_SIZE 12 /* both Ethernet addresses */
 
-extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *ctx, __be16 *proto,
-					__u16 *tci) __ksym;
+extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *ctx, __be16 *proto, __u16 *tci) __ksym;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_XSKMAP);
@@ -23,7 +22,7 @@ struct {
 } xsks SEC(".maps");
 
 __u64 n_restored; /* tags put back; read by the daemon */
-__u64 n_lost;	  /* frames dropped because there was no room for their tag */
+__u64 n_lost;     /* frames dropped because there was no room for their tag */
 
 /* Opens four bytes behind the addresses and writes the tag there. */
 static __always_inline int put_tag(struct xdp_md *ctx, __be16 proto, __u16 tci)

@@ -13,18 +13,18 @@
 
 /* What a port can send; its driver declares them in struct port. */
 enum offload_caps {
-	OFFLOAD_CSUM = 1 << 0,	  /* FRAME_CSUM_PARTIAL is passed on */
-	OFFLOAD_TSO4 = 1 << 1,	  /* FRAME_GSO_TCPV4 */
-	OFFLOAD_TSO6 = 1 << 2,	  /* FRAME_GSO_TCPV6 */
+	OFFLOAD_CSUM = 1 << 0,    /* FRAME_CSUM_PARTIAL is passed on */
+	OFFLOAD_TSO4 = 1 << 1,    /* FRAME_GSO_TCPV4 */
+	OFFLOAD_TSO6 = 1 << 2,    /* FRAME_GSO_TCPV6 */
 	OFFLOAD_TSO_ECN = 1 << 3, /* with FRAME_GSO_ECN */
-	OFFLOAD_USO = 1 << 4,	  /* FRAME_GSO_UDP_L4, IPv4 and IPv6 */
+	OFFLOAD_USO = 1 << 4,     /* FRAME_GSO_UDP_L4, IPv4 and IPv6 */
 };
 
 struct offload_counters {
 	uint64_t csum_finished; /* partial checksums completed */
 	uint64_t gso_segmented; /* GSO frames cut */
-	uint64_t gso_segments;	/* frames that came out of that */
-	uint64_t gso_passed;	/* GSO frames handed on whole */
+	uint64_t gso_segments;  /* frames that came out of that */
+	uint64_t gso_passed;    /* GSO frames handed on whole */
 	uint64_t tags_restored; /* VLAN tags put back into the frame by a driver */
 };
 

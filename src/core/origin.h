@@ -83,8 +83,9 @@ void origins_lend(struct origins *os, const struct frame *f, const struct origin
  */
 void origins_release(struct origins *os, uint32_t buf);
 /*
- * Origin of the frame that came back (it need not be parsed); consumes the record. Sets ret->how; for ORIGIN_SOURCE
- * only port and generation besides, for ORIGIN_UNKNOWN nothing. now_ns ages addresses.
+ * Origin of the frame that came back (it need not be parsed); consumes the record. Sets ret->how;
+ * for ORIGIN_SOURCE only port and generation besides, for ORIGIN_UNKNOWN nothing. now_ns ages
+ * addresses.
  */
 void origins_match(struct origins *os, const struct frame *f, uint64_t now_ns, struct origin *ret);
 /*

@@ -8,8 +8,8 @@
  *
  * After the last frame the worker looks for more for at most spin_ns. Then it arms all ports
  * and sleeps in epoll_wait(), its only place to wait: for ports, for the main thread's calls, and
- * for the next tick of a bridge that has learned addresses. Nothing learned, no tick: an idle daemon
- * sleeps for good.
+ * for the next tick of a bridge that has learned addresses. Nothing learned, no tick: an idle
+ * daemon sleeps for good.
  *
  * With few ports a round simply tries them all. With many that would be a system call each for
  * nothing, so then only those are tried that had frames last time or that epoll reports.
@@ -40,12 +40,12 @@
 
 LOG_MODULE("daemon/worker");
 
-#define FEW_PORTS	8u    /* up to this many are tried in each round */
-#define N_EVENTS	64
-#define ERRORS_MAX	64u   /* fruitless wakeups with an error, until the port is left alone */
-#define POLL_PERIOD_MS	1     /* for ports without a descriptor */
-#define NEVER		UINT64_MAX
-#define BELL		1u /* lowest bit of an epoll entry: a bell, not a port */
+#define FEW_PORTS      8u /* up to this many are tried in each round */
+#define N_EVENTS       64
+#define ERRORS_MAX     64u /* fruitless wakeups with an error, until the port is left alone */
+#define POLL_PERIOD_MS 1   /* for ports without a descriptor */
+#define NEVER          UINT64_MAX
+#define BELL           1u /* lowest bit of an epoll entry: a bell, not a port */
 
 struct worker {
 	uint32_t id;
@@ -74,7 +74,7 @@ struct worker {
 	worker_fn *call; /* under lock */
 	void *arg;
 	_Atomic bool called; /* hint: look at call */
-	bool stopping;	     /* worker's own */
+	bool stopping;       /* worker's own */
 };
 
 /* ---- the loop ---- */
@@ -271,7 +271,8 @@ static bool arm_ports(struct worker *w)
 	return work;
 }
 
-/* False when a program has sent something. *until_ns is lowered to when a ring is to be looked at. */
+/* False when a program has sent something. *until_ns is lowered to when a ring is to be looked at.
+ */
 static bool arm_programs(struct worker *w, uint64_t now_ns, uint64_t *until_ns)
 {
 	for (uint32_t i = 0; i < w->n_bridges; i++) {

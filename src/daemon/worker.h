@@ -2,9 +2,10 @@
 /*
  * A worker: one thread that runs the packet loop for its bridges and their ports.
  *
- * Threads: a struct worker_bridge and its worker_ports belong to the worker from worker_bridge_add()
- * to worker_bridge_del(). The main thread changes them only through worker_call(), which runs a
- * function in the worker between two batches. Functions marked W are for such functions.
+ * Threads: a struct worker_bridge and its worker_ports belong to the worker from
+ * worker_bridge_add() to worker_bridge_del(). The main thread changes them only through
+ * worker_call(), which runs a function in the worker between two batches. Functions marked W are
+ * for such functions.
  */
 #pragma once
 
@@ -24,11 +25,11 @@ struct worker_port {
 	struct bport *bp;
 	struct worker_bridge *bridge;
 	struct offload_counters offload; /* what the worker did to frames for this port */
-	uint32_t slot;			 /* in the worker's array; valid while port is set */
-	uint32_t n_errors;		 /* wakeups in a row that were an error and brought no frame */
-	bool ready;			 /* look at it in the next round */
-	bool touched;			 /* to be flushed at the end of the round */
-	bool quiet;			 /* its descriptor only reports errors: not waited for */
+	uint32_t slot;                   /* in the worker's array; valid while port is set */
+	uint32_t n_errors; /* wakeups in a row that were an error and brought no frame */
+	bool ready;        /* look at it in the next round */
+	bool touched;      /* to be flushed at the end of the round */
+	bool quiet;        /* its descriptor only reports errors: not waited for */
 };
 
 struct inspect;
@@ -36,7 +37,7 @@ struct inspect;
 struct worker_bridge {
 	struct bridge *br;
 	struct worker_port *by_no[PORTS_MAX];
-	uint64_t next_tick_ns; /* 0 = now */
+	uint64_t next_tick_ns;   /* 0 = now */
 	struct inspect *inspect; /* rings of netmap programs; NULL: none */
 };
 

@@ -9,8 +9,9 @@
 #include "core/offload.h"
 #include "daemon/worker.h"
 
-#define XMIT_SEGMENTS 512u /* of one GSO frame; one of 64 KiB with the smallest usual MSS has 123  \
-			    */
+#define XMIT_SEGMENTS                                                                              \
+	512u /* of one GSO frame; one of 64 KiB with the smallest usual MSS has 123                \
+	      */
 
 struct xmit {
 	struct buf_ops bufs;

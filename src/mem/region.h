@@ -12,7 +12,7 @@
 struct region {
 	struct mem_layout layout;
 	uint8_t *base; /* mapping of layout.file_size bytes */
-	int fd;	       /* memfd, sealed against shrinking, growing and further seals; CLOEXEC */
+	int fd;        /* memfd, sealed against shrinking, growing and further seals; CLOEXEC */
 	uint16_t id;   /* netmap memory id; 1 is the global region */
 };
 

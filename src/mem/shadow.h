@@ -54,11 +54,11 @@ struct shadow_ring {
 	/* Written by the daemon; the program only ever clears asleep. */
 	struct {
 		_Alignas(128) uint32_t tail;
-		uint32_t state;  /* enum shadow_state */
-		uint32_t errors; /* times that the daemon found a slot or an index wrong */
-		uint32_t asleep; /* 1: ring when head changes, or at the first sync */
+		uint32_t state;       /* enum shadow_state */
+		uint32_t errors;      /* times that the daemon found a slot or an index wrong */
+		uint32_t asleep;      /* 1: ring when head changes, or at the first sync */
 		uint32_t withdrawing; /* 1: frames are being taken back, show nothing new */
-		uint64_t ts_us;  /* wall clock of the last batch, microseconds since 1970 */
+		uint64_t ts_us;       /* wall clock of the last batch, microseconds since 1970 */
 	} daemon;
 };
 _Static_assert(sizeof(struct shadow_ring) == 256, "two halves");

@@ -30,22 +30,22 @@ struct port;
 
 /* What a driver is asked to open. Strings live until open() returns. */
 struct port_config {
-	const char *name;	 /* device name; for pcap: the port's name */
-	const char *arg;	 /* driver's own: file of pcap; NULL otherwise */
-	struct bufcache *bufs;	 /* of the calling thread; port->bufs is the worker's while it runs */
-	struct bufpool *pool;	 /* for UMEM registration */
-	struct port_env *env;	 /* what ports of a daemon share: outbox, BPF objects; see below */
-	uint64_t mac;		 /* tap: address to give to a created device, 0 = keep */
-	uint32_t mtu;		 /* tap: MTU to give to a created device, 0 = keep */
-	bool create;		 /* tap: create the device if it is not there */
-	bool persist;		 /* tap: the device survives the daemon */
-	bool host;		 /* this is the bridge's own interface */
+	const char *name;      /* device name; for pcap: the port's name */
+	const char *arg;       /* driver's own: file of pcap; NULL otherwise */
+	struct bufcache *bufs; /* of the calling thread; port->bufs is the worker's while it runs */
+	struct bufpool *pool;  /* for UMEM registration */
+	struct port_env *env;  /* what ports of a daemon share: outbox, BPF objects; see below */
+	uint64_t mac;          /* tap: address to give to a created device, 0 = keep */
+	uint32_t mtu;          /* tap: MTU to give to a created device, 0 = keep */
+	bool create;           /* tap: create the device if it is not there */
+	bool persist;          /* tap: the device survives the daemon */
+	bool host;             /* this is the bridge's own interface */
 };
 
 struct port_stats {
 	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
 	uint64_t rx_calls, tx_calls; /* system calls on each side */
-	uint64_t wakeups;	     /* arm() found work or the fd became readable */
+	uint64_t wakeups;            /* arm() found work or the fd became readable */
 	struct offload_counters offload;
 };
 
@@ -53,11 +53,11 @@ struct port_stats {
 struct port {
 	const struct port_driver *driver;
 	struct bufcache *bufs;
-	uint32_t caps;		  /* enum offload_caps */
-	int fd;			  /* readable (level) when rx() has work; -1 = poll by rx() only */
-	uint32_t ifindex;	  /* 0 when there is no device */
+	uint32_t caps;    /* enum offload_caps */
+	int fd;           /* readable (level) when rx() has work; -1 = poll by rx() only */
+	uint32_t ifindex; /* 0 when there is no device */
 	char name[16];
-	char mode[24];		  /* how it runs, for people: "ring v2", "native", "zero-copy" */
+	char mode[24];              /* how it runs, for people: "ring v2", "native", "zero-copy" */
 	struct drop_counters drops; /* driver's own drops */
 	struct port_stats stats;
 };
