@@ -7,9 +7,9 @@
  *	gen -f ping -i netmap:v1 -n 100			round-trip times ...
  *	gen -f pong -i netmap:v2				... if this runs at the other end
  *
- * Letters as with pkt-gen: -i port, -f function, -n frames (0 = no end), -l length without checksum,
- * -R frames a second (0 = as fast as possible), -S and -D source and destination MAC, -s and -d the
- * same for IPv4, -w seconds to wait first, -T milliseconds between reports.
+ * Letters as with pkt-gen: -i port, -f function, -n frames (0 = no end), -l length without
+ *checksum, -R frames a second (0 = as fast as possible), -S and -D source and destination MAC, -s
+ *and -d the same for IPv4, -w seconds to wait first, -T milliseconds between reports.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -30,8 +30,8 @@
 
 #define FRAME_MIN 60
 #define FRAME_MAX 1792
-#define BATCH	  256
-#define MARK	  0x76696164u /* in each ping */
+#define BATCH     256
+#define MARK      0x76696164u /* in each ping */
 
 struct payload {
 	uint32_t mark, seq;

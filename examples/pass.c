@@ -2,10 +2,9 @@
 /*
  * Passes frames between two netmap ports, both ways, and drops those that match an expression: an
  * inline filter. Copy this file and put your own decision into keep().
- *	pass br0				the bridge's ports on one side, the host on the other
- *	pass -i netmap:br0 -i netmap:br0^	the same in long
- *	pass -f 'udp port 53' br0		drop what matches (pcap-filter(7))
- *	pass -i netmap:eth1 -i netmap:eth2	two interfaces become a wire
+ *	pass br0				the bridge's ports on one side, the host on the
+ *other pass -i netmap:br0 -i netmap:br0^	the same in long pass -f 'udp port 53' br0
+ *drop what matches (pcap-filter(7)) pass -i netmap:eth1 -i netmap:eth2	two interfaces become a wire
  *
  * The two slots exchange their buffers; with --copy, and between two memories, frames are copied.
  */

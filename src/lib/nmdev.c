@@ -19,9 +19,9 @@
 #include "net/netmap.h"
 #include "wire/attach.h"
 
-#define NS_PER_S     1000000000ull
-#define SLOW_NS	     10000000ull /* between two errors of a daemon that is gone */
-#define IDLE_CHECK   1024u	  /* syncs in a row without result, then we look at the socket */
+#define NS_PER_S      1000000000ull
+#define SLOW_NS       10000000ull /* between two errors of a daemon that is gone */
+#define IDLE_CHECK    1024u       /* syncs in a row without result, then we look at the socket */
 #define DRAIN_AT_ONCE 8u
 
 __thread uint32_t nmdev_tid_;
@@ -107,8 +107,8 @@ static bool peer_is_daemon(int fd)
 
 	memset(&a, 0, sizeof(a));
 	if (getpeername(fd, (struct sockaddr *)&a, &size) < 0 || size > sizeof(a) ||
-	    a.sun_family != AF_UNIX ||
-	    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 || type != SOCK_SEQPACKET)
+	    a.sun_family != AF_UNIX || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) < 0 ||
+	    type != SOCK_SEQPACKET)
 		return false;
 	n = strnlen(a.sun_path, sizeof(a.sun_path));
 	return n >= sizeof(name) - 1 && n < sizeof(a.sun_path) &&
@@ -192,7 +192,8 @@ void nmdev_drain(struct nmdev *d, int fd)
 	}
 	do {
 		n = recvmmsg(fd, m, DRAIN_AT_ONCE, MSG_DONTWAIT, NULL);
-		if ((n < 0 && errno != EAGAIN && errno != EINTR) || (n > 0 && m[n - 1].msg_len == 0))
+		if ((n < 0 && errno != EAGAIN && errno != EINTR) ||
+		    (n > 0 && m[n - 1].msg_len == 0))
 			d->gone = true;
 	} while (n == DRAIN_AT_ONCE && !d->gone);
 	errno = saved;

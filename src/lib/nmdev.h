@@ -30,9 +30,9 @@
 /* A region in this process. Under the lock of nmfd.h, but base and size for readers. */
 struct nmregion {
 	uint64_t token;
-	char *base;    /* NULL: free entry */
-	uint64_t size; /* bytes mapped */
-	uint32_t refs; /* devices and mmaps */
+	char *base;      /* NULL: free entry */
+	uint64_t size;   /* bytes mapped */
+	uint32_t refs;   /* devices and mmaps */
 	uint32_t n_maps; /* of refs, the program's mmaps */
 };
 

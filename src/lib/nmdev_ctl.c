@@ -20,7 +20,7 @@
 struct option {
 	uint64_t at; /* the program's address */
 	struct nmreq_option h;
-	uint32_t size;	 /* bytes behind h */
+	uint32_t size;   /* bytes behind h */
 	uint32_t offset; /* of them in nmctl.options */
 };
 
@@ -355,7 +355,7 @@ static void legacy_body(const struct nmreq *r, struct nmctl *q, union body *b)
 		break;
 	case NETMAP_REQ_VALE_NEWIF:
 		b->newif = (struct nmreq_vale_newif){r->nr_tx_slots, r->nr_rx_slots, r->nr_tx_rings,
-						     r->nr_rx_rings, r->nr_arg2, 0};
+						     r->nr_rx_rings, r->nr_arg2,     0};
 		break;
 	case NETMAP_REQ_VALE_POLLING_ENABLE:
 	case NETMAP_REQ_VALE_POLLING_DISABLE:

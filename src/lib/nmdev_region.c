@@ -8,7 +8,7 @@
 #include "lib/nmreal.h"
 
 #define N_REGIONS 64
-#define PAGE	  4096u
+#define PAGE      4096u
 
 static struct nmregion regions[N_REGIONS];
 static uint32_t n_regions; /* in use; lets munmap() of other memory pass at once */

@@ -93,7 +93,7 @@ struct answer {
 	struct attach_reply head;
 	const uint8_t *body, *options;
 	const uint8_t *rings; /* struct attach_ring, perhaps not aligned */
-	int fds[2]; /* region, shadow; -1 = none */
+	int fds[2];           /* region, shadow; -1 = none */
 	uint8_t *packet;
 };
 
@@ -176,7 +176,7 @@ static uint32_t count_bufs(const struct nmdev *d, const struct attach_ring *r)
 	uint64_t first = r->ofs + (uint64_t)ring->buf_ofs;
 
 	return first < d->memsize && r->buf_size ? (uint32_t)((d->memsize - first) / r->buf_size)
-						  : 0;
+						 : 0;
 }
 
 static int bind_rings(struct nmdev *d, const struct answer *a)

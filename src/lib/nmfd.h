@@ -10,8 +10,8 @@
  */
 #pragma once
 
-#include <stdint.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 #define NMFD_MAX 65536 /* descriptors above are not served: open answers EMFILE */
 
@@ -19,8 +19,8 @@ enum nmfd_kind { NMFD_DEV, NMFD_EPOLL };
 
 struct nmfd {
 	enum nmfd_kind kind;
-	uint32_t refs; /* descriptors of this process; under the lock */
-	bool dead;     /* no descriptor left */
+	uint32_t refs;                   /* descriptors of this process; under the lock */
+	bool dead;                       /* no descriptor left */
 	void (*release)(struct nmfd *f); /* frees it */
 };
 

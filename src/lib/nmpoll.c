@@ -13,7 +13,7 @@
 #define OUT_EVENTS (POLLOUT | POLLWRNORM)
 #define ON_STACK   64 /* descriptors of a set that need no malloc */
 #define NS_PER_S   1000000000ull
-#define FOREVER	   UINT64_MAX
+#define FOREVER    UINT64_MAX
 /* Threads that sleep on one descriptor take each other's doorbells; so they look now and then. */
 #define SHARED_NS 20000000ull
 
@@ -293,8 +293,8 @@ int nmpoll(struct pollfd *fds, nfds_t n, const struct timespec *timeout, const s
 	struct pollfd few[ON_STACK], *copy = few;
 	int saved = errno, r;
 
-	if (timeout && (timeout->tv_sec < 0 || timeout->tv_nsec < 0 ||
-			timeout->tv_nsec >= (long)NS_PER_S)) {
+	if (timeout &&
+	    (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= (long)NS_PER_S)) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -318,8 +318,8 @@ bool nmpoll_select_concerns(int n, const fd_set *r, const fd_set *w, const fd_se
 	if (!nmfd_any())
 		return false;
 	for (int fd = 0; fd < n && fd < NMFD_MAX; fd++)
-		if (nmdev_get(fd) && ((r && FD_ISSET(fd, r)) || (w && FD_ISSET(fd, w)) ||
-				      (x && FD_ISSET(fd, x))))
+		if (nmdev_get(fd) &&
+		    ((r && FD_ISSET(fd, r)) || (w && FD_ISSET(fd, w)) || (x && FD_ISSET(fd, x))))
 			return true;
 	return false;
 }

@@ -56,7 +56,7 @@ const struct nmreal *nmreal_init(void)
 
 void *nmreal_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t ofs)
 {
-	return (void *)syscall(SYS_mmap, addr, size, prot, flags, fd, ofs); // NOLINT
+	return (void *)syscall(SYS_mmap, addr, size, prot, flags, fd, ofs);
 }
 
 int nmreal_munmap(void *addr, size_t size)

@@ -299,8 +299,7 @@ EXPORT int poll(struct pollfd *fds, nfds_t n, int ms)
 
 EXPORT int ppoll(struct pollfd *fds, nfds_t n, const struct timespec *t, const sigset_t *mask)
 {
-	return nmpoll_concerns(fds, n) ? nmpoll(fds, n, t, mask)
-				       : nmreal()->ppoll(fds, n, t, mask);
+	return nmpoll_concerns(fds, n) ? nmpoll(fds, n, t, mask) : nmreal()->ppoll(fds, n, t, mask);
 }
 
 int __poll_chk(struct pollfd *fds, nfds_t n, int ms, size_t size);
@@ -314,8 +313,8 @@ EXPORT int __poll_chk(struct pollfd *fds, nfds_t n, int ms, size_t size)
 	return poll(fds, n, ms);
 }
 
-EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *t,
-		       const sigset_t *mask, size_t size)
+EXPORT int __ppoll_chk(struct pollfd *fds, nfds_t n, const struct timespec *t, const sigset_t *mask,
+		       size_t size)
 {
 	if (size / sizeof(*fds) < n)
 		abort();

@@ -156,7 +156,7 @@ static void unregistered(void **state)
 	assert_int_equal(ioctl(fd, NIOCRXSYNC, NULL), -1);
 	assert_int_equal(errno, ENXIO);
 	assert_int_equal(poll_one(fd, POLLIN | POLLOUT, 0), POLLERR); /* 3 */
-	assert_int_equal(ioctl(fd, _IO('i', 42), NULL), -1);	      /* 4 */
+	assert_int_equal(ioctl(fd, _IO('i', 42), NULL), -1);          /* 4 */
 	assert_int_equal(errno, EOPNOTSUPP);
 	assert_ptr_equal(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0), MAP_FAILED); /* 5 */
 	assert_int_equal(errno, EINVAL);
@@ -200,8 +200,8 @@ static void requests(void **state)
 	assert_int_equal(info.nr_mem_id, 1);
 	info.nr_tx_slots = 7;
 	assert_int_equal(ctl(fd, NETMAP_REQ_PORT_INFO_GET, "nosuch", &info), ENXIO); /* 27 */
-	assert_int_equal(info.nr_tx_slots, 7); /* not copied back */
-	assert_int_equal(ctl(fd, NETMAP_REQ_PORT_INFO_GET, "", &info), 0);   /* 28 */
+	assert_int_equal(info.nr_tx_slots, 7);                             /* not copied back */
+	assert_int_equal(ctl(fd, NETMAP_REQ_PORT_INFO_GET, "", &info), 0); /* 28 */
 	assert_int_equal(ctl(fd, NETMAP_REQ_PORT_INFO_GET, "v1", NULL), EINVAL); /* 29 */
 	assert_int_equal(ctl(fd, NETMAP_REQ_CSB_ENABLE, "v1", &info), EINVAL);
 	assert_int_equal(ctl(fd, 0, "v1", NULL), EINVAL);  /* 32 */
@@ -288,7 +288,8 @@ static void options(void **state)
 
 static void legacy(void **state)
 {
-	struct nmreq r = {.nr_name = "v1", .nr_version = 16, .nr_flags = NR_REG_NIC_SW, .nr_arg3 = 4};
+	struct nmreq r = {
+		.nr_name = "v1", .nr_version = 16, .nr_flags = NR_REG_NIC_SW, .nr_arg3 = 4};
 	int fd = dev();
 
 	assert_int_equal(ioctl(fd, NIOCREGIF, &r), 0); /* 100 */
@@ -699,7 +700,7 @@ static void no_system_calls(void **state)
 	waitpid(pid, &status, 0);
 	order("!rest");
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 3)
-		skip(); /* no seccomp here */
+		skip();                 /* no seccomp here */
 	assert_true(WIFEXITED(status)); /* a signal: a system call */
 	assert_int_equal(WEXITSTATUS(status), 42);
 	close_port(&p);
@@ -710,7 +711,8 @@ static double ns_each(const struct timespec *from, int n)
 	struct timespec to;
 
 	clock_gettime(CLOCK_MONOTONIC, &to);
-	return ((double)(to.tv_sec - from->tv_sec) * 1e9 + (double)(to.tv_nsec - from->tv_nsec)) / n;
+	return ((double)(to.tv_sec - from->tv_sec) * 1e9 + (double)(to.tv_nsec - from->tv_nsec)) /
+	       n;
 }
 
 /* Printed, not judged: the machine may be busy. */
@@ -775,18 +777,17 @@ static void daemon_gone(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(unregistered), cmocka_unit_test(versions),
-		cmocka_unit_test(requests),	cmocka_unit_test(modes),
-		cmocka_unit_test(options),	cmocka_unit_test(legacy),
-		cmocka_unit_test(mapping),	cmocka_unit_test(rings),
-		cmocka_unit_test(flush),	cmocka_unit_test(sleeping),
-		cmocka_unit_test(interrupted),	cmocka_unit_test(selecting),
-		cmocka_unit_test(epolling),	cmocka_unit_test(duplicates),
-		cmocka_unit_test(nothing_stays),
-		cmocka_unit_test(forked),	cmocka_unit_test(received),
-		cmocka_unit_test(executed),	cmocka_unit_test(no_system_calls),
-		cmocka_unit_test(figures),	cmocka_unit_test(stopped),
-		cmocka_unit_test(daemon_gone),
+		cmocka_unit_test(unregistered),    cmocka_unit_test(versions),
+		cmocka_unit_test(requests),        cmocka_unit_test(modes),
+		cmocka_unit_test(options),         cmocka_unit_test(legacy),
+		cmocka_unit_test(mapping),         cmocka_unit_test(rings),
+		cmocka_unit_test(flush),           cmocka_unit_test(sleeping),
+		cmocka_unit_test(interrupted),     cmocka_unit_test(selecting),
+		cmocka_unit_test(epolling),        cmocka_unit_test(duplicates),
+		cmocka_unit_test(nothing_stays),   cmocka_unit_test(forked),
+		cmocka_unit_test(received),        cmocka_unit_test(executed),
+		cmocka_unit_test(no_system_calls), cmocka_unit_test(figures),
+		cmocka_unit_test(stopped),         cmocka_unit_test(daemon_gone),
 	};
 
 	if (argc == 2)

@@ -21,10 +21,10 @@
 #include "mem/ringcheck.h"
 #include "wire/attach.h"
 
-#define N_CONNS	 32
-#define MAX_NIC	 2u
+#define N_CONNS  32
+#define MAX_NIC  2u
 #define MAX_PAIR (MAX_NIC + 1) /* and a host ring */
-#define AWAKE	 200	       /* rounds without work until it sleeps */
+#define AWAKE    200           /* rounds without work until it sleeps */
 
 struct conn {
 	int fd; /* -1 = free */
@@ -40,7 +40,7 @@ struct conn {
 /* Shared with the test. */
 static struct stats {
 	unsigned int states, bells, open;
-} *stats;
+} * stats;
 
 static char dir[64];
 static pid_t child;
@@ -104,8 +104,9 @@ static int do_register(struct conn *c, const char *name, struct nmreq_register *
 	c->n_nic = strcmp(name, "two") == 0 ? 2 : 1;
 	if (c->registered)
 		return EBUSY;
-	if (reg->nr_mode == 0 || reg->nr_mode > NR_REG_ONE_SW || reg->nr_mode == NR_REG_PIPE_MASTER ||
-	    reg->nr_mode == NR_REG_PIPE_SLAVE || reg->nr_mode == NR_REG_NULL ||
+	if (reg->nr_mode == 0 || reg->nr_mode > NR_REG_ONE_SW ||
+	    reg->nr_mode == NR_REG_PIPE_MASTER || reg->nr_mode == NR_REG_PIPE_SLAVE ||
+	    reg->nr_mode == NR_REG_NULL ||
 	    (reg->nr_mode == NR_REG_ONE_NIC && reg->nr_ringid >= c->n_nic) ||
 	    (reg->nr_mode == NR_REG_ONE_SW && reg->nr_ringid > 0))
 		return EINVAL;
@@ -181,8 +182,8 @@ static int do_options(uint8_t *at, uint32_t size)
 	return err;
 }
 
-static int run_request(struct conn *c, const struct attach_request *q, uint8_t *body, uint32_t *size,
-		       uint8_t *options)
+static int run_request(struct conn *c, const struct attach_request *q, uint8_t *body,
+		       uint32_t *size, uint8_t *options)
 {
 	int err;
 
@@ -287,8 +288,10 @@ static void serve(struct conn *c)
 		struct cmsghdr h;
 		char room[CMSG_SPACE(sizeof(int))];
 	} ctl;
-	struct msghdr m = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &ctl, .msg_controllen = sizeof(ctl)};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = &ctl,
+			   .msg_controllen = sizeof(ctl)};
 	ssize_t n = recvmsg(c->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	int fd;
 
@@ -395,7 +398,8 @@ static _Noreturn void run(int listener)
 
 static void make_memory(void)
 {
-	const struct mem_params m = {.buf_num = 8000, .ring_num = 100, .ring_size = 4096, .if_num = 50};
+	const struct mem_params m = {
+		.buf_num = 8000, .ring_num = 100, .ring_size = 4096, .if_num = 50};
 	const char *why;
 
 	if (region_init(&region, &m, 1, &why) < 0)

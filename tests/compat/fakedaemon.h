@@ -6,7 +6,8 @@
  *
  * Port names: each but "nosuch" (ENXIO) exists, with one ring of each kind; "sink" brings nothing
  * back; "two" has two NIC ring pairs. Names that are orders, for PORT_INFO_GET: "!die" ends it,
- * "!stop" stops all rings, "!feed" puts one frame into each RX ring after 30 ms; from "!awake" to "!rest" it does not sleep.
+ * "!stop" stops all rings, "!feed" puts one frame into each RX ring after 30 ms; from "!awake" to
+ * "!rest" it does not sleep.
  */
 #pragma once
 
