@@ -402,3 +402,13 @@ def test_monitor_tells(net):
     while "detach" not in kinds:
         kinds.append(json.loads(m.stdout.readline())["kind"])
     assert "attach" in kinds and "inspect" in kinds
+
+
+def test_who_may_connect(lab):
+    """Root only, unless a group is configured."""
+    mode = {}
+    for args in ([], ["--group", "daemon"]):
+        st = os.stat(lab.daemon(*args).run_dir / "netmap.sock")
+        mode[len(args)] = (st.st_mode & 0o777, st.st_gid)
+    assert mode[0] == (0o600, 0)
+    assert mode[2][0] == 0o660 and mode[2][1] != 0
