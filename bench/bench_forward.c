@@ -19,6 +19,7 @@
 #include "base/mac.h"
 #include "core/bridge.h"
 #include "mem/bufpool.h"
+#include "port/bufops.h"
 #include "port/driver.h"
 #include "port/mem.h"
 
@@ -60,21 +61,6 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static void ref(void *ctx, uint32_t buf, uint32_t n)
-{
-	buf_ref(ctx, buf, n);
-}
-
-static void put(void *ctx, const uint32_t *bufs, uint32_t n)
-{
-	buf_put(ctx, bufs, n);
-}
-
-static uint32_t refs(void *ctx, uint32_t buf)
-{
-	return buf_refs(ctx, buf);
-}
-
 static void add_side(struct bench *b, unsigned i)
 {
 	struct side *s = &b->sides[i];
@@ -101,7 +87,7 @@ static void open_bench(struct bench *b, uint32_t n_addresses)
 		.hash_key = "bench_forward",
 		.mac = 0x02ff000000ffULL,
 	};
-	struct buf_ops ops = {.ctx = &b->bufs, .ref = ref, .put = put, .refs = refs};
+	struct buf_ops ops = bufops_init(&b->bufs);
 	const char *why = "";
 
 	memset(b, 0, sizeof(*b));

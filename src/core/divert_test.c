@@ -18,28 +18,6 @@
 #define LOCAL INTERCEPT_LOCAL
 #define COPY  INTERCEPT_COPY
 
-static int setup(void **state)
-{
-	struct ilab *l = ilab_new();
-
-	ilab_rings(l, LIVE);
-	ilab_tx(l, true);
-	*state = l;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	ilab_free(*state);
-	return 0;
-}
-
-#define assert_got(l, who)                                                                         \
-	do {                                                                                       \
-		char buf_[8];                                                                      \
-		assert_string_equal(ilab_got(l, buf_), who);                                       \
-	} while (0)
-
 static void set_reserved(struct ilab *l, enum intercept_reserved r)
 {
 	struct intercept_settings s = l->ic->set;
@@ -507,7 +485,7 @@ static void learning_counters_and_generations(void **state)
 	assert_int_equal(l->k->n_events[BRIDGE_FDB_NEW], n_new + 1);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, ilab_setup, ilab_teardown)
 
 int main(void)
 {

@@ -13,44 +13,17 @@
 #define BB    0x0200000000bbULL
 #define MCAST 0x01005e000001ULL
 
-struct lab {
-	struct kit *k;
-	struct bport *a, *b, *c, *host;
-};
-
-static int setup(void **state)
-{
-	struct lab *l = calloc(1, sizeof(*l));
-
-	l->k = kit_new(1024);
-	l->host = kit_port(l->k, "br0", true);
-	l->a = kit_port(l->k, "a", false);
-	l->b = kit_port(l->k, "b", false);
-	l->c = kit_port(l->k, "c", false);
-	*state = l;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct lab *l = *state;
-
-	kit_free(l->k);
-	free(l);
-	return 0;
-}
-
-static void flag(struct lab *l, struct bport *p, enum bport_flag f, bool on)
+static void flag(struct kit_lab *l, struct bport *p, enum bport_flag f, bool on)
 {
 	bridge_port_set_flags(l->k->br, p, (uint8_t)f, on ? (uint8_t)f : 0);
 }
 
-static void add(struct lab *l, uint64_t mac, const struct bport *p)
+static void add(struct kit_lab *l, uint64_t mac, const struct bport *p)
 {
 	assert_int_equal(fdb_add(bridge_fdb(l->k->br), mac, 0, p->no, FDB_STATIC, true), 0);
 }
 
-static void set_promisc(struct lab *l)
+static void set_promisc(struct kit_lab *l)
 {
 	struct bridge_settings s = *bridge_settings(l->k->br);
 
@@ -58,13 +31,13 @@ static void set_promisc(struct lab *l)
 	bridge_set(l->k->br, &s);
 }
 
-static void link_down(struct lab *l, struct bport *p)
+static void link_down(struct kit_lab *l, struct bport *p)
 {
 	bridge_port_link(l->k->br, p, p->mac, p->mtu, false);
 }
 
 /* Who got the latest frame: letters of abch, h for the host. */
-static void assert_got(struct lab *l, const char *who)
+static void assert_got(struct kit_lab *l, const char *who)
 {
 	assert_int_equal(kit_got(l->k, l->a), strchr(who, 'a') ? 1 : 0);
 	assert_int_equal(kit_got(l->k, l->b), strchr(who, 'b') ? 1 : 0);
@@ -94,7 +67,7 @@ static void floods_obey_the_flags_of_their_class(void **state)
 		{MCAST, true, BPORT_MCAST_FLOOD_FLAG, "abc"},
 		{MAC_BROADCAST, true, BPORT_BCAST_FLOOD_FLAG, "abc"},
 	};
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	for (unsigned i = 0; i < array_size(rows); i++) {
 		flag(l, l->c, rows[i].flag, false);
@@ -106,7 +79,7 @@ static void floods_obey_the_flags_of_their_class(void **state)
 
 static void flood_flags_do_not_hold_known_addresses_back(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	add(l, BB, l->b);
 	flag(l, l->b, BPORT_FLOOD_FLAG, false);
@@ -116,7 +89,7 @@ static void flood_flags_do_not_hold_known_addresses_back(void **state)
 
 static void floods_go_to_forwarding_ports_with_a_link(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	for (unsigned s = 0; s < BPORT_STATE_N; s++) {
 		bridge_port_set_state(l->k->br, l->c, s);
@@ -131,7 +104,7 @@ static void floods_go_to_forwarding_ports_with_a_link(void **state)
 
 static void hairpin_floods_back(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	flag(l, l->a, BPORT_HAIRPIN_FLAG, true);
 	kit_send(l->k, l->a, AA, MCAST);
@@ -142,7 +115,7 @@ static void hairpin_floods_back(void **state)
 
 static void isolated_ports_do_not_reach_each_other(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	flag(l, l->a, BPORT_ISOLATED_FLAG, true);
 	flag(l, l->b, BPORT_ISOLATED_FLAG, true);
@@ -162,7 +135,7 @@ static void isolated_ports_do_not_reach_each_other(void **state)
 
 static void the_host_port_has_no_flags_to_change(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	flag(l, l->host, BPORT_ISOLATED_FLAG, true);
 	flag(l, l->a, BPORT_ISOLATED_FLAG, true);
@@ -174,7 +147,7 @@ static void the_host_port_has_no_flags_to_change(void **state)
 
 static void known_address_on_a_port_that_does_not_forward(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	add(l, BB, l->b);
 	bridge_port_set_state(l->k->br, l->b, BPORT_BLOCKING);
@@ -190,7 +163,7 @@ static void known_address_on_a_port_that_does_not_forward(void **state)
 
 static void an_entry_without_a_port_is_no_egress(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	assert_int_equal(fdb_add(bridge_fdb(l->k->br), BB, 0, 77, FDB_STATIC, false), 0);
 	kit_send(l->k, l->a, AA, BB);
@@ -200,7 +173,7 @@ static void an_entry_without_a_port_is_no_egress(void **state)
 
 static void nobody_to_flood_to(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	flag(l, l->b, BPORT_FLOOD_FLAG, false);
 	flag(l, l->c, BPORT_FLOOD_FLAG, false);
@@ -211,7 +184,7 @@ static void nobody_to_flood_to(void **state)
 
 static void an_entry_on_the_host_port_goes_up(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	add(l, BB, l->host);
 	set_promisc(l);
@@ -226,7 +199,7 @@ static void an_entry_on_the_host_port_goes_up(void **state)
 
 static void host_down(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	link_down(l, l->host);
 	kit_send(l->k, l->a, AA, bridge_mac(l->k->br));
@@ -246,7 +219,7 @@ static void host_down(void **state)
 
 static void no_host_port(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 	uint64_t mac;
 
 	bridge_port_del(l->k->br, l->host);
@@ -267,7 +240,7 @@ static void no_host_port(void **state)
 
 static void promisc_copies_forwarded_frames_up_once(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	add(l, BB, l->b);
 	set_promisc(l);
@@ -286,7 +259,7 @@ static void promisc_copies_forwarded_frames_up_once(void **state)
 }
 
 /* Sends a frame of len bytes with n_tags tags and returns whether port b got it. */
-static bool passes(struct lab *l, uint32_t len, unsigned n_tags)
+static bool passes(struct kit_lab *l, uint32_t len, unsigned n_tags)
 {
 	struct frame *f = kit_frame(l->k, AA, BB, len);
 
@@ -298,7 +271,7 @@ static bool passes(struct lab *l, uint32_t len, unsigned n_tags)
 
 static void the_mtu_rule_is_the_kernels(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	add(l, BB, l->b);
 	assert_true(passes(l, 1514, 0));
@@ -336,7 +309,7 @@ static void gso_frames_count_by_segment(void **state)
 		/* contradictory headers are for offload and driver to refuse */
 		{FRAME_GSO_TCPV4, 65000, 1448, 0, true},
 	};
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	add(l, BB, l->b);
 	for (unsigned i = 0; i < array_size(rows); i++) {
@@ -357,7 +330,7 @@ static void gso_frames_count_by_segment(void **state)
 
 static void a_gso_frame_of_one_segment_counts_as_it_is(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 	struct frame *f = kit_frame(l->k, AA, BB, 1600);
 
 	add(l, BB, l->b);
@@ -371,7 +344,7 @@ static void a_gso_frame_of_one_segment_counts_as_it_is(void **state)
 
 static void a_flood_leaves_out_ports_it_is_too_long_for(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	bridge_port_link(l->k->br, l->c, l->c->mac, 9000, true);
 	kit_frame(l->k, AA, MAC_BROADCAST, 5000);
@@ -388,7 +361,7 @@ static void a_flood_leaves_out_ports_it_is_too_long_for(void **state)
 
 static void a_flood_takes_one_reference_per_taker(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 	uint32_t buf = kit_frame(l->k, AA, MAC_BROADCAST, 60)->buf;
 
 	kit_run(l->k, l->a);
@@ -401,7 +374,7 @@ static void a_flood_takes_one_reference_per_taker(void **state)
 
 static void a_full_batch_of_floods_balances(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	set_promisc(l);
 	for (uint32_t i = 0; i < BATCH_MAX; i++)
@@ -416,7 +389,7 @@ static void a_full_batch_of_floods_balances(void **state)
 
 static void mixed_batch_sorts_by_port_and_keeps_order(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 	uint64_t dst[] = {BB, BB + 1, bridge_mac(l->k->br)};
 
 	add(l, BB, l->b);
@@ -434,7 +407,7 @@ static void mixed_batch_sorts_by_port_and_keeps_order(void **state)
 
 static void flood_to_1023_ports(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	for (uint32_t i = 4; i < PORTS_MAX - 1; i++)
 		kit_port(l->k, "x", false);
@@ -446,7 +419,7 @@ static void flood_to_1023_ports(void **state)
 	assert_int_equal(kit_got(l->k, l->host), 1);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, kit_lab_setup, kit_lab_teardown)
 
 int main(void)
 {

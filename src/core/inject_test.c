@@ -17,28 +17,6 @@
 #define HOST INTERCEPT_HOST
 #define GONE 0x0200000000eeULL
 
-static int setup(void **state)
-{
-	struct ilab *l = ilab_new();
-
-	ilab_rings(l, LIVE);
-	ilab_tx(l, true);
-	*state = l;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	ilab_free(*state);
-	return 0;
-}
-
-#define assert_got(l, who)                                                                         \
-	do {                                                                                       \
-		char buf_[8];                                                                      \
-		assert_string_equal(ilab_got(l, buf_), who);                                       \
-	} while (0)
-
 /* Something happens while the program has the frame: it arrives all the same, as if nothing had. */
 static void passes_with(struct ilab *l, uint64_t dst, void (*happens)(struct ilab *l),
 			const char *got)
@@ -556,7 +534,7 @@ static void order_is_kept(void **state)
 		assert_int_equal(list->frames[i]->data[50], i);
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, ilab_setup, ilab_teardown)
 
 int main(void)
 {

@@ -14,41 +14,14 @@
 #define MCAST       0x01005e000001ULL
 #define RESERVED(x) (MAC_RESERVED_BASE + (x))
 
-struct lab {
-	struct kit *k;
-	struct bport *a, *b, *c, *host;
-};
-
-static int setup(void **state)
-{
-	struct lab *l = calloc(1, sizeof(*l));
-
-	l->k = kit_new(1024);
-	l->host = kit_port(l->k, "br0", true);
-	l->a = kit_port(l->k, "a", false);
-	l->b = kit_port(l->k, "b", false);
-	l->c = kit_port(l->k, "c", false);
-	*state = l;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct lab *l = *state;
-
-	kit_free(l->k);
-	free(l);
-	return 0;
-}
-
-static bool knows(struct lab *l, uint64_t mac, const struct bport *p)
+static bool knows(struct kit_lab *l, uint64_t mac, const struct bport *p)
 {
 	struct fdb_entry e;
 
 	return fdb_get(bridge_fdb(l->k->br), mac, 0, &e) && e.port == p->no;
 }
 
-static void set(struct lab *l, void (*change)(struct bridge_settings *s))
+static void set(struct kit_lab *l, void (*change)(struct bridge_settings *s))
 {
 	struct bridge_settings s = *bridge_settings(l->k->br);
 
@@ -57,7 +30,7 @@ static void set(struct lab *l, void (*change)(struct bridge_settings *s))
 }
 
 /* The frame was dropped for that reason, at p, and for no other. */
-static void assert_dropped(struct lab *l, const struct bport *p, enum drop_reason r)
+static void assert_dropped(struct kit_lab *l, const struct bport *p, enum drop_reason r)
 {
 	uint64_t n = 0;
 
@@ -70,7 +43,7 @@ static void assert_dropped(struct lab *l, const struct bport *p, enum drop_reaso
 
 static void unknown_is_flooded_and_source_learned(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	kit_send(l->k, l->a, AA, BB);
 	assert_int_equal(kit_got(l->k, l->a), 0);
@@ -85,7 +58,7 @@ static void unknown_is_flooded_and_source_learned(void **state)
 
 static void known_goes_to_its_port_only(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	kit_send(l->k, l->b, BB, AA);
 	kit_send(l->k, l->a, AA, BB);
@@ -95,7 +68,7 @@ static void known_goes_to_its_port_only(void **state)
 
 static void a_move_is_followed_and_told(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	kit_send(l->k, l->a, AA, BB);
 	kit_send(l->k, l->b, AA, MCAST);
@@ -107,7 +80,7 @@ static void a_move_is_followed_and_told(void **state)
 
 static void within_a_batch_the_first_frame_teaches_the_second(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	kit_send(l->k, l->b, BB, AA);
 	for (int i = 0; i < BATCH_MAX; i++)
@@ -125,7 +98,7 @@ static void within_a_batch_the_first_frame_teaches_the_second(void **state)
 
 static void empty_batch_does_nothing(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	kit_run(l->k, l->a);
 	assert_int_equal(kit_got_all(l->k), 0);
@@ -134,7 +107,7 @@ static void empty_batch_does_nothing(void **state)
 
 static void order_is_kept(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	for (uint32_t i = 0; i < BATCH_MAX; i++)
 		kit_frame(l->k, AA, i % 3 ? BB : MCAST, 60 + i);
@@ -146,7 +119,7 @@ static void order_is_kept(void **state)
 
 static void counters_count_all_that_came_in(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	kit_frame(l->k, AA, BB, 60);
 	kit_frame(l->k, AA, MCAST, 100);
@@ -164,7 +137,7 @@ static void counters_count_all_that_came_in(void **state)
 
 static void runts_are_dropped(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	kit_frame(l->k, AA, BB, 13);
 	kit_run(l->k, l->a);
@@ -178,7 +151,7 @@ static void runts_are_dropped(void **state)
 
 static void zero_or_group_source_is_dropped(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	kit_send(l->k, l->a, 0, BB);
 	assert_dropped(l, l->a, DROP_INVALID_SOURCE);
@@ -195,7 +168,7 @@ static void set_monitor(struct bridge_settings *s)
 
 static void a_monitoring_bridge_counts_and_forwards_nothing(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	set(l, set_monitor);
 	kit_send(l->k, l->a, AA, BB);
@@ -223,7 +196,7 @@ static void port_states_gate_the_ingress(void **state)
 		{BPORT_BLOCKING, DROP_INGRESS_STATE, false},
 		{BPORT_LEARNING, DROP_LEARNING_STATE, true},
 	};
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	for (unsigned i = 0; i < array_size(rows); i++) {
 		uint64_t before = kit_drops(l->a, rows[i].why);
@@ -241,7 +214,7 @@ static void port_states_gate_the_ingress(void **state)
 
 static void pause_never_passes(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	kit_send(l->k, l->a, AA, RESERVED(1));
 	assert_dropped(l, l->a, DROP_PAUSE);
@@ -255,7 +228,7 @@ static void pause_never_passes(void **state)
 
 static void bpdus_pass_while_stp_is_off(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	kit_send(l->k, l->a, AA, RESERVED(0));
 	assert_int_equal(kit_got_all(l->k), 3);
@@ -264,7 +237,7 @@ static void bpdus_pass_while_stp_is_off(void **state)
 
 static void other_reserved_go_to_the_host_only_and_teach(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	for (unsigned x = 2; x < 16; x++) {
 		kit_send(l->k, l->a, AA + x, RESERVED(x));
@@ -283,7 +256,7 @@ static void set_masks(struct bridge_settings *s)
 
 static void masks_let_reserved_pass(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	l->b->group_fwd_mask = 1 << 14;
 	kit_send(l->k, l->b, AA, RESERVED(14));
@@ -303,7 +276,7 @@ static void masks_let_reserved_pass(void **state)
 
 static void reserved_reach_the_host_through_a_blocked_port(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	bridge_port_set_state(l->k->br, l->a, BPORT_BLOCKING);
 	kit_send(l->k, l->a, AA, RESERVED(14));
@@ -325,7 +298,7 @@ static void set_no_linklocal_learn(struct bridge_settings *s)
 
 static void no_linklocal_learn_is_obeyed(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	set(l, set_no_linklocal_learn);
 	kit_send(l->k, l->a, AA, RESERVED(14));
@@ -335,7 +308,7 @@ static void no_linklocal_learn_is_obeyed(void **state)
 
 static void without_the_learning_flag_nothing_is_learned(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	bridge_port_set_flags(l->k->br, l->a, BPORT_LEARNING_FLAG, 0);
 	kit_send(l->k, l->a, AA, BB);
@@ -345,7 +318,7 @@ static void without_the_learning_flag_nothing_is_learned(void **state)
 
 static void sticky_addresses_do_not_move(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	bridge_port_set_flags(l->k->br, l->a, BPORT_STICKY_FLAG, BPORT_STICKY_FLAG);
 	kit_send(l->k, l->a, AA, BB);
@@ -357,7 +330,7 @@ static void sticky_addresses_do_not_move(void **state)
 
 static void limits_stop_learning_not_traffic(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	bridge_port_set_fdb_limit(l->k->br, l->a, 2);
 	for (unsigned i = 0; i < 4; i++) {
@@ -370,7 +343,7 @@ static void limits_stop_learning_not_traffic(void **state)
 
 static void own_addresses_as_source_are_reported_not_learned(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 	uint64_t own[] = {bridge_mac(l->k->br), l->a->mac, l->b->mac};
 
 	for (unsigned i = 0; i < array_size(own); i++) {
@@ -388,7 +361,7 @@ static void own_addresses_as_source_are_reported_not_learned(void **state)
 
 static void own_addresses_are_for_the_host(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 	uint64_t own[] = {bridge_mac(l->k->br), l->a->mac, l->b->mac, l->c->mac};
 
 	for (unsigned i = 0; i < array_size(own); i++) {
@@ -400,7 +373,7 @@ static void own_addresses_are_for_the_host(void **state)
 
 static void same_port_is_dropped_unless_hairpin(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	kit_send(l->k, l->a, BB, MCAST);
 	kit_send(l->k, l->a, AA, BB);
@@ -413,7 +386,7 @@ static void same_port_is_dropped_unless_hairpin(void **state)
 
 static void the_host_is_not_learned(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 	struct fdb_entry e;
 
 	kit_send(l->k, l->host, AA, BB);
@@ -427,7 +400,7 @@ static void the_host_is_not_learned(void **state)
 
 static void the_host_finds_known_addresses(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	kit_send(l->k, l->b, BB, AA);
 	kit_send(l->k, l->host, bridge_mac(l->k->br), BB);
@@ -437,7 +410,7 @@ static void the_host_finds_known_addresses(void **state)
 
 static void the_host_may_send_to_reserved_addresses(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	kit_send(l->k, l->host, bridge_mac(l->k->br), RESERVED(14));
 	assert_int_equal(kit_got_all(l->k), 3);
@@ -446,7 +419,7 @@ static void the_host_may_send_to_reserved_addresses(void **state)
 
 static void the_host_to_itself_is_dropped(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	kit_send(l->k, l->host, AA, bridge_mac(l->k->br));
 	assert_dropped(l, l->host, DROP_SAME_PORT);
@@ -456,7 +429,7 @@ static void the_host_to_itself_is_dropped(void **state)
 
 static void the_host_is_off_while_its_interface_is_down(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	bridge_port_link(l->k->br, l->host, l->host->mac, 1500, false);
 	kit_send(l->k, l->host, AA, BB);
@@ -468,7 +441,7 @@ static void the_host_is_off_while_its_interface_is_down(void **state)
 
 static void ageing_follows_the_batches_clock(void **state)
 {
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 
 	kit_send(l->k, l->b, BB, AA);
 	l->k->now_ns = 299 * 1000000000ULL;
@@ -482,7 +455,7 @@ static void ageing_follows_the_batches_clock(void **state)
 static void tagged_frames_keep_their_bytes(void **state)
 {
 	static const uint8_t tags[] = {0x88, 0xa8, 0x20, 1, 0x81, 0, 0, 2, 0x08, 0};
-	struct lab *l = *state;
+	struct kit_lab *l = *state;
 	struct frame *f = kit_frame(l->k, AA, BB, 68), *out;
 	uint8_t before[68];
 
@@ -496,7 +469,7 @@ static void tagged_frames_keep_their_bytes(void **state)
 	assert_memory_equal(out->data, before, sizeof(before));
 }
 
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, kit_lab_setup, kit_lab_teardown)
 
 int main(void)
 {

@@ -157,7 +157,7 @@ static inline void ilab_give(struct ilab *l, enum intercept_side side, enum give
 
 		frame_parse(&f);
 		if (how == COPIED) {
-			uint8_t *data;
+			uint8_t *data = NULL;
 			uint32_t buf = kit_get(l->k, f.len, &data);
 
 			memcpy(data, f.data, f.len);
@@ -222,3 +222,26 @@ static inline uint64_t ilab_drops(struct ilab *l, enum drop_reason r)
 		n += p->counters.drops.n[r];
 	return n;
 }
+
+/* Two rings with a live program. */
+static inline int ilab_setup(void **state)
+{
+	struct ilab *l = ilab_new();
+
+	ilab_rings(l, LIVE);
+	ilab_tx(l, true);
+	*state = l;
+	return 0;
+}
+
+static inline int ilab_teardown(void **state)
+{
+	ilab_free(*state);
+	return 0;
+}
+
+#define assert_got(l, who)                                                                         \
+	do {                                                                                       \
+		char buf_[8];                                                                      \
+		assert_string_equal(ilab_got(l, buf_), who);                                       \
+	} while (0)

@@ -233,3 +233,31 @@ static inline uint64_t kit_drops(const struct bport *p, enum drop_reason r)
 {
 	return p->counters.drops.n[r];
 }
+
+/* Three ports and a host: what most tests of the passes start from. */
+struct kit_lab {
+	struct kit *k;
+	struct bport *a, *b, *c, *host;
+};
+
+static inline int kit_lab_setup(void **state)
+{
+	struct kit_lab *l = calloc(1, sizeof(*l));
+
+	l->k = kit_new(1024);
+	l->host = kit_port(l->k, "br0", true);
+	l->a = kit_port(l->k, "a", false);
+	l->b = kit_port(l->k, "b", false);
+	l->c = kit_port(l->k, "c", false);
+	*state = l;
+	return 0;
+}
+
+static inline int kit_lab_teardown(void **state)
+{
+	struct kit_lab *l = *state;
+
+	kit_free(l->k);
+	free(l);
+	return 0;
+}
