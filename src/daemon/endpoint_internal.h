@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What endpoint.c (ports, rings, users) and endpoint_request.c (what programs ask) share. */
+#pragma once
+
+#include <pthread.h>
+
+#include "daemon/endpoint.h"
+
+#define N_NOTES 64u
+
+struct note {
+	struct nm_port *port;
+	enum inspect_event event;
+	bool host;
+	uint8_t index;
+};
+
+struct endpoints {
+	struct daemon *d;
+	struct list ports, clients;
+	struct bufowner *owners;
+	struct nmobj *objects;
+	uint16_t owner; /* 0: no program has memory */
+	uint32_t n_members;
+	uint64_t token;
+	void (*request)(struct nm_client *c);
+	struct loop_source *bell;
+	pthread_mutex_t lock; /* for the rest */
+	struct note notes[N_NOTES];
+	uint32_t n_notes;
+};
+
+#define for_each_bit(i, mask)                                                                      \
+	for (uint32_t i = 0; i < RINGS_MAX; i++)                                                   \
+		if ((mask) >> i & 1)
+
+/* Calls fn for each ring of the client, in the order of shadow indexes. */
+#define for_each_bound(host, tx, i, c)                                                             \
+	for (int host = 0; host < 2; host++)                                                       \
+		for (int tx = 0; tx < 2; tx++)                                                     \
+	for_each_bit(i, (c)->ic.rings[host][tx])
+
+/* A program that has memory of the region comes, or goes. */
+bool endpoint_join(struct endpoints *es);
+void endpoint_leave(struct endpoints *es);
+
+/* The netmap port of the bridge; NULL: nobody has it open. */
+struct nm_port *endpoint_port_find(const struct endpoints *es, const struct vbridge *vb);
+/* 0 or -ENOMEM. */
+int endpoint_port_new(struct endpoints *es, struct vbridge *vb, struct nm_port **ret);
+/* Nobody has it open any more. */
+void endpoint_port_close(struct nm_port *p);
+
+/* Place of a ring in the port's shadow object. */
+uint32_t endpoint_shadow_index(const struct nm_port *p, bool host, bool tx, uint32_t i);
+/* Up to `want` extra buffers for the client's netmap_if; returns how many. */
+uint32_t endpoint_grant_extra(struct endpoints *es, struct nm_client *c, uint32_t want);
+/* Binds the client to the rings in c->ic.rings. 0 or -errno; nothing is left behind then. */
+int endpoint_bind(struct nm_port *p, struct nm_client *c, uint32_t extra);
+/* Who it is, for the log. */
+void endpoint_describe(struct nm_client *c, char *to, size_t size);

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Requests of programs, one NIOCCTRL each: what they mean, and their answers. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "daemon/bridges.h"
+#include "daemon/endpoint_internal.h"
+#include "daemon/events.h"
+#include "sys/clock.h"
+
+LOG_MODULE("daemon/endpoint_request");
+
+/* Which rings the request means. 0 or -EINVAL. */
+static int choose_rings(const struct nmreq_register *req, uint32_t n, uint64_t ret[2][2])
+{
+	const uint64_t all = n == 64 ? ~0ULL : (1ULL << n) - 1;
+	uint64_t nic = 0, host = 0;
+
+	switch (req->nr_mode) {
+	case NR_REG_ALL_NIC:
+		nic = all;
+		break;
+	case NR_REG_SW:
+		host = all;
+		break;
+	case NR_REG_NIC_SW:
+		nic = host = all;
+		break;
+	case NR_REG_ONE_NIC:
+	case NR_REG_ONE_SW:
+		if (req->nr_ringid >= n)
+			return -EINVAL;
+		*(req->nr_mode == NR_REG_ONE_NIC ? &nic : &host) = 1ULL << req->nr_ringid;
+		break;
+	default:
+		return -EINVAL;
+	}
+	for (int tx = 0; tx < 2; tx++) {
+		const bool unwanted = req->nr_flags & (tx ? NR_RX_RINGS_ONLY : NR_TX_RINGS_ONLY);
+
+		ret[0][tx] = unwanted ? 0 : nic;
+		ret[1][tx] = unwanted ? 0 : host;
+	}
+	return 0;
+}
+
+static int check_exclusive(const struct nm_port *p, const struct nm_client *c)
+{
+	for_each_bound(host, tx, i, c)
+	{
+		const struct nm_ring *nr = p->rings[host][tx][i];
+
+		if (nr && (nr->exclusive || c->exclusive))
+			return -EBUSY;
+	}
+	return 0;
+}
+
+/* ---- requests ---- */
+
+/* The size of each request's body. */
+static const uint32_t body_sizes[] = {
+	[NETMAP_REQ_REGISTER] = sizeof(struct nmreq_register),
+	[NETMAP_REQ_PORT_INFO_GET] = sizeof(struct nmreq_port_info_get),
+	[NETMAP_REQ_VALE_ATTACH] = sizeof(struct nmreq_vale_attach),
+	[NETMAP_REQ_VALE_DETACH] = sizeof(struct nmreq_vale_detach),
+	[NETMAP_REQ_VALE_LIST] = sizeof(struct nmreq_vale_list),
+	[NETMAP_REQ_PORT_HDR_SET] = sizeof(struct nmreq_port_hdr),
+	[NETMAP_REQ_PORT_HDR_GET] = sizeof(struct nmreq_port_hdr),
+	[NETMAP_REQ_VALE_NEWIF] = sizeof(struct nmreq_vale_newif),
+	[NETMAP_REQ_VALE_DELIF] = 0,
+	[NETMAP_REQ_VALE_POLLING_ENABLE] = sizeof(struct nmreq_vale_polling),
+	[NETMAP_REQ_VALE_POLLING_DISABLE] = sizeof(struct nmreq_vale_polling),
+	[NETMAP_REQ_POOLS_INFO_GET] = sizeof(struct nmreq_pools_info),
+	[NETMAP_REQ_SYNC_KLOOP_START] = sizeof(struct nmreq_sync_kloop_start),
+	[NETMAP_REQ_SYNC_KLOOP_STOP] = 0,
+	[NETMAP_REQ_CSB_ENABLE] = 0,
+};
+
+/* Options: none is supported yet. 0, -EINVAL or, for REGISTER only, -EOPNOTSUPP. */
+static int check_options(struct attach_msg *m)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; i < m->n_options; i++) {
+		struct attach_opt *o = &m->options[i];
+
+		o->status = EOPNOTSUPP;
+		if (o->reqtype == 0) {
+			o->status = EINVAL;
+			r = -EINVAL;
+		}
+		for (uint32_t k = 0; k < i; k++)
+			if (m->options[k].reqtype == o->reqtype) {
+				m->options[k].status = o->status = EINVAL;
+				r = -EINVAL;
+			}
+	}
+	if (!r && m->n_options && m->h.nr_reqtype == NETMAP_REQ_REGISTER)
+		r = -EOPNOTSUPP;
+	return r;
+}
+
+/*
+ * What a name means, in the order of netmap(4): null port, monitor, pipe, VALE, interface. Only
+ * bridges of ours are there so far. 0 and *ret, or -errno.
+ */
+static int resolve(struct endpoints *es, const char *name, uint64_t flags, struct vbridge **ret)
+{
+	if (flags & (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON))
+		return -EOPNOTSUPP;
+	if (strpbrk(name, "{}"))
+		return -EOPNOTSUPP;
+	if (!strncmp(name, "vale", 4))
+		return -EOPNOTSUPP;
+	*ret = bridges_find(es->d, name);
+	return *ret ? 0 : -ENXIO;
+}
+
+static uint64_t memory_size(const struct endpoints *es)
+{
+	return es->d->region.layout.size;
+}
+
+/* Region 1, and whatever is asked for when that is 0. */
+static int check_mem_id(const struct endpoints *es, uint16_t id)
+{
+	return id == 0 || id == es->d->region.id ? 0 : -EINVAL;
+}
+
+static uint32_t rings_of(const struct endpoints *es, const struct vbridge *vb)
+{
+	const struct nm_port *p = endpoint_port_find(es, vb);
+
+	return p ? p->n_rings : vb->n_rings;
+}
+
+static int port_info(struct nm_client *c, const struct attach_msg *m, struct nm_reply *ret)
+{
+	struct endpoints *es = c->es;
+	struct nmreq_port_info_get info;
+	struct vbridge *vb;
+	uint16_t n;
+	int r;
+
+	memcpy(&info, m->body, sizeof(info));
+	r = check_mem_id(es, info.nr_mem_id);
+	if (r)
+		return r;
+	info.nr_memsize = memory_size(es);
+	info.nr_mem_id = es->d->region.id;
+	if (m->h.name[0]) {
+		r = resolve(es, m->h.name, 0, &vb);
+		if (r)
+			return r;
+		n = (uint16_t)rings_of(es, vb);
+		info.nr_tx_slots = info.nr_rx_slots = ENDPOINT_SLOTS;
+		info.nr_tx_rings = info.nr_rx_rings = n;
+		info.nr_host_tx_rings = info.nr_host_rx_rings = n;
+	}
+	memcpy(ret->body, &info, sizeof(info));
+	return 0;
+}
+
+static int pools_info(struct nm_client *c, const struct attach_msg *m, struct nm_reply *ret)
+{
+	struct endpoints *es = c->es;
+	const struct mem_layout *l = &es->d->region.layout;
+	struct nmreq_pools_info info;
+	struct vbridge *vb;
+	int r = resolve(es, m->h.name, 0, &vb);
+
+	if (r)
+		return r;
+	memcpy(&info, m->body, sizeof(info));
+	r = check_mem_id(es, info.nr_mem_id);
+	if (r)
+		return r;
+	info.nr_memsize = l->size;
+	info.nr_mem_id = es->d->region.id;
+	info.nr_if_pool_offset = l->if_ofs;
+	info.nr_if_pool_objtotal = l->params.if_num;
+	info.nr_if_pool_objsize = l->params.if_size;
+	info.nr_ring_pool_offset = l->ring_ofs;
+	info.nr_ring_pool_objtotal = l->params.ring_num;
+	info.nr_ring_pool_objsize = l->params.ring_size;
+	info.nr_buf_pool_offset = mem_buf(l, 0);
+	info.nr_buf_pool_objtotal = l->params.buf_num;
+	info.nr_buf_pool_objsize = l->params.buf_size;
+	memcpy(ret->body, &info, sizeof(info));
+	return 0;
+}
+
+static int port_hdr(struct nm_client *c, const struct attach_msg *m, struct nm_reply *ret)
+{
+	struct nmreq_port_hdr h;
+	struct vbridge *vb;
+	int r = resolve(c->es, m->h.name, 0, &vb);
+
+	if (r)
+		return r;
+	memcpy(&h, m->body, sizeof(h));
+	if (m->h.nr_reqtype == NETMAP_REQ_PORT_HDR_SET)
+		return h.nr_hdr_len == 0 || h.nr_hdr_len == 10 || h.nr_hdr_len == 12 ? -ENXIO
+										     : -EINVAL;
+	h.nr_hdr_len = 0;
+	memcpy(ret->body, &h, sizeof(h));
+	return 0;
+}
+
+/* ---- REGISTER ---- */
+
+static void list_rings(const struct nm_client *c, struct nm_reply *ret)
+{
+	const struct nm_port *p = c->port;
+
+	for_each_bound(host, tx, i, c)
+	{
+		const struct nm_ring *nr = p->rings[host][tx][i];
+
+		ret->rings[ret->h.n_rings++] = (struct attach_ring){
+			.ofs = nr->ofs,
+			.shadow = endpoint_shadow_index(p, host, tx, i),
+			.n_slots = ENDPOINT_SLOTS,
+			.ring_id = (uint16_t)(host ? p->n_rings + i : i),
+			.tx = (uint8_t)tx,
+			.host = (uint8_t)host,
+			.buf_size = c->es->d->region.layout.params.buf_size,
+		};
+	}
+	ret->h.n_shadow = p->shadow.n;
+	ret->fds[ret->n_fds++] = p->shadow.fd;
+}
+
+/* The parts of the answer that all kinds of ports share. */
+static void answer(struct nm_client *c, struct nmreq_register *req, struct nm_reply *ret)
+{
+	struct endpoints *es = c->es;
+
+	req->nr_offset = c->if_ofs;
+	req->nr_memsize = memory_size(es);
+	req->nr_mem_id = es->d->region.id;
+	req->nr_extra_bufs = c->n_extra;
+	c->answer = *req;
+	memcpy(ret->body, req, sizeof(*req));
+	ret->h.body_size = sizeof(*req);
+	ret->fds[ret->n_fds++] = es->d->region.fd;
+	ret->h.region_token = es->token;
+	ret->h.region_size = es->d->region.layout.file_size;
+	ret->h.nifp_ofs = c->if_ofs;
+	if (c->port)
+		list_rings(c, ret);
+}
+
+/* No rings, only memory: a netmap_if for extra buffers. */
+static int register_null(struct nm_client *c, const char *name, struct nmreq_register *req)
+{
+	static const uint64_t none[2];
+	const struct nmobj_if_params ip = {.name = name, .rings = none};
+	int r;
+
+	if (req->nr_mem_id != c->es->d->region.id)
+		return -EINVAL;
+	r = nmobj_if_new(c->es->objects, &ip, &c->if_ofs);
+	if (r)
+		return r;
+	c->n_extra = endpoint_grant_extra(c->es, c, req->nr_extra_bufs);
+	req->nr_tx_rings = req->nr_rx_rings = 0;
+	req->nr_host_tx_rings = req->nr_host_rx_rings = 0;
+	req->nr_tx_slots = req->nr_rx_slots = 0;
+	return 0;
+}
+
+static int register_bridge(struct nm_client *c, struct vbridge *vb, struct nmreq_register *req)
+{
+	struct nm_port *p = endpoint_port_find(c->es, vb);
+	int r = choose_rings(req, rings_of(c->es, vb), c->ic.rings);
+
+	if (!r && p)
+		r = check_exclusive(p, c);
+	if (!r && !p)
+		r = endpoint_port_new(c->es, vb, &p);
+	if (r)
+		return r;
+	r = endpoint_bind(p, c, req->nr_extra_bufs);
+	if (r) {
+		if (p->n_clients == 0)
+			endpoint_port_close(p);
+		return r;
+	}
+	req->nr_tx_slots = req->nr_rx_slots = ENDPOINT_SLOTS;
+	req->nr_tx_rings = req->nr_rx_rings = (uint16_t)p->n_rings;
+	req->nr_host_tx_rings = req->nr_host_rx_rings = (uint16_t)p->n_rings;
+	return 0;
+}
+
+static int register_any(struct nm_client *c, const struct attach_msg *m, struct nmreq_register *req)
+{
+	struct vbridge *vb = NULL;
+	int r;
+
+	if (req->nr_mode == NR_REG_NULL)
+		return register_null(c, m->h.name, req);
+	r = resolve(c->es, m->h.name, req->nr_flags, &vb);
+	if (!r)
+		r = check_mem_id(c->es, req->nr_mem_id);
+	return r ? r : register_bridge(c, vb, req);
+}
+
+static int do_register(struct nm_client *c, const struct attach_msg *m, struct nm_reply *ret)
+{
+	struct nmreq_register req;
+	char text[96];
+	int r;
+
+	if (c->registered)
+		return -EBUSY;
+	memcpy(&req, m->body, sizeof(req));
+	c->exclusive = req.nr_flags & NR_EXCLUSIVE;
+	c->mode = req.nr_mode;
+	if (!endpoint_join(c->es))
+		return -ENOMEM;
+	r = register_any(c, m, &req);
+	if (r) {
+		memset(c->ic.rings, 0, sizeof(c->ic.rings));
+		endpoint_leave(c->es);
+		return r;
+	}
+	/* commit */
+	c->registered = c->has_if = true;
+	c->since = clock_wall_s();
+	answer(c, &req, ret);
+	endpoint_describe(c, text, sizeof(text));
+	log_info("%s %s: opened %s", c->port ? "bridge" : "null port", m->h.name, text);
+	if (c->port)
+		events_link(c->es->d, "attach", c->port->vb, NULL);
+	return 0;
+}
+
+static int dispatch(struct nm_client *c, struct attach_msg *m, struct nm_reply *ret)
+{
+	const uint16_t t = m->h.nr_reqtype;
+	int r;
+
+	if (t == ATTACH_STATE) {
+		struct nmreq_register again = c->answer;
+
+		if (!c->registered)
+			return -ENXIO;
+		answer(c, &again, ret);
+		return 0;
+	}
+	if (m->h.nr_version < NETMAP_MIN_API || m->h.nr_version > NETMAP_MAX_API)
+		return -EINVAL;
+	if (t < NETMAP_REQ_REGISTER || t >= array_size(body_sizes) ||
+	    m->h.body_size != body_sizes[t])
+		return -EINVAL;
+	r = check_options(m);
+	if (r)
+		return r;
+	switch (t) {
+	case NETMAP_REQ_REGISTER:
+		return do_register(c, m, ret);
+	case NETMAP_REQ_PORT_INFO_GET:
+		return port_info(c, m, ret);
+	case NETMAP_REQ_POOLS_INFO_GET:
+		return pools_info(c, m, ret);
+	case NETMAP_REQ_PORT_HDR_GET:
+	case NETMAP_REQ_PORT_HDR_SET:
+		return port_hdr(c, m, ret);
+	default: /* VALE switches, CSB and kernel loops */
+		return -EOPNOTSUPP;
+	}
+}
+
+static bool wrong_netns(const struct nm_client *c, const struct attach_msg *m)
+{
+	const struct daemon *d = c->es->d;
+
+	if (m->h.netns == 0 || m->h.netns == d->netns)
+		return false;
+	log_warn("netmap: program %s pid=%d asks for %s from network namespace %llu, the daemon is "
+		 "in "
+		 "%llu",
+		 c->program, (int)c->peer.pid, m->h.name, (unsigned long long)m->h.netns,
+		 (unsigned long long)d->netns);
+	return true;
+}
+
+void endpoint_request(struct nm_client *c, struct attach_msg *m, struct nm_reply *ret)
+{
+	int r = wrong_netns(c, m) ? -ENXIO : dispatch(c, m, ret);
+
+	log_debug("netmap: pid=%d request %u %s: %d", (int)c->peer.pid, m->h.nr_reqtype, m->h.name,
+		  -r);
+	ret->h.error = -r;
+	if (r)
+		ret->h.body_size = 0;
+	else if (m->h.nr_reqtype != ATTACH_STATE)
+		ret->h.body_size = m->h.body_size;
+}
