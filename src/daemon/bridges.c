@@ -222,6 +222,7 @@ void bridges_del(struct vbridge *vb)
 	int r;
 
 	close_ports(vb);
+	events_drain(vb->d->events); /* what the ports' leaving changed is told first */
 	log_info("bridge %s: removed", vb->name);
 	events_link(vb->d, "bridge-del", vb, NULL);
 	r = ifindex ? netlink_del(vb->d->nl, ifindex) : 0;

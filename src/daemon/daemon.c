@@ -452,6 +452,7 @@ int daemon_start(struct daemon *d, const struct daemon_options *opt)
 void daemon_run(struct daemon *d)
 {
 	loop_run(d->loop);
+	log_info("viaductd: ending, devices are put back");
 }
 
 void daemon_shutdown(struct daemon *d)

@@ -196,11 +196,15 @@ static void run_stream(struct server_conn *c)
 	}
 }
 
-static void too_long(struct server_conn *c)
+/* The last answer: what follows cannot be understood, or never comes. */
+static void give_up(struct server_conn *c, bool too_long)
 {
 	struct ctl_error err;
 
-	ctl_fail(&err, CTL_E_SYNTAX, "request: longer than %u bytes", CTL_LINE_MAX);
+	if (too_long)
+		ctl_fail(&err, CTL_E_SYNTAX, "request: longer than %u bytes", CTL_LINE_MAX);
+	else
+		ctl_fail(&err, CTL_E_SYNTAX, "request: ended in the middle of a line");
 	server_send(c, ctl_error_reply(0, &err));
 	c->closing = true;
 }
@@ -217,12 +221,16 @@ static void receive(struct server_conn *c)
 		int r = ctl_lines_room(&c->in, &p, &room);
 
 		if (r) {
-			too_long(c);
+			give_up(c, true);
 			return;
 		}
 		n = read(c->fd, p, room);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
+		if (n == 0 && c->in.end > c->in.start) {
+			give_up(c, false);
+			return;
+		}
 		if (n <= 0) {
 			c->broken = n < 0;
 			c->closing = true;
