@@ -38,7 +38,7 @@ start_tcpdump()
     shift 2
     LD_LIBRARY_PATH=$pcap viaduct exec tcpdump -n -i "$port" "$@" >"$out" 2>"$out.err" &
     dump_pid=$!
-    until_true 10 ring_state live
+    until_true 10 listens
 }
 
 stop_tcpdump()
@@ -48,9 +48,11 @@ stop_tcpdump()
     until_true 5 no_rings
 }
 
-ring_state()
+# It has its rings, and has synced each that it receives from.
+listens()
 {
-    viaduct rings | grep "tcpdump.*$1"
+    viaduct rings >"$scratch/rings"
+    grep -q tcpdump "$scratch/rings" && ! grep -qE 'unread|stalled' "$scratch/rings"
 }
 
 no_rings()
