@@ -181,6 +181,20 @@ static void bridge_lines(struct cmd_call *c, struct vbridge *vb)
 		     vp->host ? " host" : "", vp->tap ? " ours" : "", vp->moved ? " moved" : "");
 }
 
+/* A worker's own buffers, read in the worker. */
+struct stock {
+	struct worker *w;
+	uint32_t n, n_big;
+};
+
+static void read_stock(void *arg)
+{
+	struct stock *s = arg;
+
+	s->n = worker_bufs(s->w)->n;
+	s->n_big = worker_bufs(s->w)->n_big;
+}
+
 static int debug_objects(struct cmd_call *c)
 {
 	struct daemon *d = c->d;
@@ -191,9 +205,12 @@ static int debug_objects(struct cmd_call *c)
 	line(c, "  region id=%u size=%llu buffers=%u free=%u big=%u big_free=%u", d->region.id,
 	     (unsigned long long)d->region.layout.file_size, st.n_total, st.n_free, st.n_big_total,
 	     st.n_big_free);
-	for (uint32_t i = 0; i < d->n_workers; i++)
-		line(c, "  worker %u stock=%u stock_big=%u", i, worker_bufs(d->workers[i])->n,
-		     worker_bufs(d->workers[i])->n_big);
+	for (uint32_t i = 0; i < d->n_workers; i++) {
+		struct stock s = {.w = d->workers[i]};
+
+		worker_call(s.w, read_stock, &s);
+		line(c, "  worker %u stock=%u stock_big=%u", i, s.n, s.n_big);
+	}
 	for_each_bridge(vb, d) bridge_lines(c, vb);
 	line(c, "  server clients=%u", server_n_conns(d->server));
 	return 0;
