@@ -255,7 +255,8 @@ uint32_t ringcheck_rx_put(struct ringcheck *rc, struct bufcache *b, const struct
 			  uint32_t n)
 {
 	uint32_t old[NETMAP_MAX_FRAGS];
-	const uint32_t space = min_of(ringcheck_rx_space(rc), n);
+	const uint32_t free = ringcheck_rx_space(rc); /* may grow at any time: looked at once */
+	const uint32_t space = min_of(free, n);
 	uint32_t done = 0;
 
 	while (done < space) {
