@@ -564,16 +564,51 @@ static void test_withdraw_while_reading(void **state)
 	assert_int_equal(t.n_read + n_back + ringcheck_rx_waiting(&f->rc), f->rc.n_slots);
 }
 
+/* A ring that is full and released at the same moment takes no more than it was given. */
+static void test_put_while_reading(void **state)
+{
+	struct fixture *f = *state;
+	struct stress t = {.f = f, .ok = true};
+	struct ring_slot s[2] = {{.len = 60}, {.buf = UINT32_MAX}};
+	uint32_t next = 1, n_full = 0, n;
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, read_all, &t), 0);
+	while (next <= 4 * N_STRESS || !n_full) {
+		assert_int_equal(buf_get(&f->b, &s[0].buf, 1), 1);
+		memcpy(buf_data(&f->b, s[0].buf), &next, sizeof(next));
+		while (!(n = ringcheck_rx_put(&f->rc, &f->b, s, 1)))
+			n_full++;
+		assert_int_equal(n, 1);
+		ringcheck_publish(&f->rc, next++);
+	}
+	__atomic_store_n(&t.stop, true, __ATOMIC_RELEASE);
+	pthread_join(thread, NULL);
+	assert_true(t.ok);
+	assert_int_equal(t.n_read, next - 1);
+}
+
 int main(void)
 {
 #define TX(f) cmocka_unit_test_setup_teardown(f, setup_tx, teardown)
 #define RX(f) cmocka_unit_test_setup_teardown(f, setup_rx, teardown)
 	const struct CMUnitTest tests[] = {
-		TX(test_tx),           TX(test_tx_batches),         TX(test_tx_bad_slots),
-		TX(test_tx_bad_heads), TX(test_tx_chains),          TX(test_tx_long_chains),
-		TX(test_tx_offsets),   TX(test_tx_without_buffers), RX(test_rx),
-		RX(test_rx_full),      RX(test_rx_bad_slot),        RX(test_withdraw_unseen),
-		RX(test_withdraw_all), RX(test_withdraw_hostile),   RX(test_withdraw_while_reading),
+		TX(test_tx),
+		TX(test_tx_batches),
+		TX(test_tx_bad_slots),
+		TX(test_tx_bad_heads),
+		TX(test_tx_chains),
+		TX(test_tx_long_chains),
+		TX(test_tx_offsets),
+		TX(test_tx_without_buffers),
+		RX(test_rx),
+		RX(test_rx_full),
+		RX(test_rx_bad_slot),
+		RX(test_withdraw_unseen),
+		RX(test_withdraw_all),
+		RX(test_withdraw_hostile),
+		RX(test_withdraw_while_reading),
+		RX(test_put_while_reading),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
