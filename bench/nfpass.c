@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 
 #define QUEUE_LEN 8192
-#define RCVBUF (64 << 20)
+#define RCVBUF    (64 << 20)
 
 static struct {
 	uint32_t batch, n, last; /* packets without a verdict, the last one's id */

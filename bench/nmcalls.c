@@ -6,8 +6,8 @@
  *	nmcalls PORT
  *
  * Opens the port, measures with empty rings, prints "ready", waits until frames have come, leaves
- * them in the ring and measures poll() on them. Prints a line of JSON. Every figure is the median of
- * several runs.
+ * them in the ring and measures poll() on them. Prints a line of JSON. Every figure is the median
+ *of several runs.
  */
 #include <errno.h>
 #include <libnetmap.h>
@@ -142,7 +142,8 @@ int main(int argc, char **argv)
 			die("no frames came");
 	pf = measure("poll with frames", poll_frames, false);
 	printf("{\"rxsync_ns\": %.1f, \"txsync_ns\": %.1f, \"poll_frames_ns\": %.1f, "
-	       "\"poll_room_ns\": %.1f, \"poll_empty_ns\": %.1f}\n", rs, ts, pf, pr, pe);
+	       "\"poll_room_ns\": %.1f, \"poll_empty_ns\": %.1f}\n",
+	       rs, ts, pf, pr, pe);
 	nmport_close(port);
 	return 0;
 }

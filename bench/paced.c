@@ -5,9 +5,10 @@
  *     paced DEVICE DST-MAC SIZE RATE SECONDS [udp]
  *
  * udp: frames are UDP over IPv4, to an address that is nobody's; else of an experimental EtherType.
- * RATE is frames a second, 0 = as fast as it goes. Bursts of at most 32 frames, released by the clock,
- * without catching up more than one millisecond, so that a scheduling gap is no flood afterwards.
- * Prints frames sent and nanoseconds taken. AF_PACKET with PACKET_QDISC_BYPASS, packet(7).
+ * RATE is frames a second, 0 = as fast as it goes. Bursts of at most 32 frames, released by the
+ * clock, without catching up more than one millisecond, so that a scheduling gap is no flood
+ * afterwards. Prints frames sent and nanoseconds taken. AF_PACKET with PACKET_QDISC_BYPASS,
+ * packet(7).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -49,7 +50,8 @@ static int open_device(const char *dev)
 }
 
 /* Sends until the end; returns the number of frames that the kernel took. */
-static uint64_t blast(int fd, uint8_t *frame, size_t size, double per_ns, uint64_t start, uint64_t end)
+static uint64_t blast(int fd, uint8_t *frame, size_t size, double per_ns, uint64_t start,
+		      uint64_t end)
 {
 	struct iovec iov = {.iov_base = frame, .iov_len = size};
 	struct mmsghdr msgs[BURST] = {0};
@@ -85,8 +87,8 @@ static void fill_udp(uint8_t *frame, size_t size)
 {
 	uint8_t *ip = frame + ETH_HLEN;
 	uint16_t len = (uint16_t)(size - ETH_HLEN);
-	static const uint8_t head[24] = {
-		0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, 0, 9, 0, 9};
+	static const uint8_t head[24] = {0x45, 0, 0, 0, 0,   0, 0, 0, 64, 17, 0, 0,
+					 192,  0, 2, 1, 192, 0, 2, 2, 0,  9,  0, 9};
 	uint32_t sum = 0;
 
 	frame[12] = 0x08;
