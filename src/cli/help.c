@@ -158,7 +158,7 @@ static void offer_devices(struct completion *k)
 	struct if_nameindex *list = if_nameindex();
 
 	for (struct if_nameindex *i = list; i && i->if_name; i++)
-		if (strcmp(i->if_name, "lo") != 0)
+		if (strcmp(i->if_name, "lo") != 0 && strncmp(i->if_name, "vdo-", 4) != 0)
 			offer_name(k, i->if_name);
 	if_freenameindex(list);
 	offer_name(k, "tap:");

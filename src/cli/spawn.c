@@ -112,7 +112,7 @@ static int not_started(struct cli *c, const char *path, int err)
 
 int spawn_background(struct cli *c)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX] = "";
 	const char *argv[] = {find_daemon(path, sizeof(path)), "--daemonize", "--run-dir",
 			      viaduct_run_dir(c->run_dir), NULL};
 	int status, err;
@@ -137,7 +137,7 @@ int spawn_background(struct cli *c)
 
 int spawn_check(struct cli *c, const char *file)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX] = "";
 	const char *argv[] = {find_daemon(path, sizeof(path)), "--check",
 			      strcmp(file, "-") ? file : "/dev/stdin", NULL};
 	int status, err, text[2];
@@ -167,7 +167,7 @@ int spawn_check(struct cli *c, const char *file)
 
 int spawn_foreground(struct cli *c, const char *run_dir, pid_t *ret_pid)
 {
-	char path[PATH_MAX], log[PATH_MAX + 32];
+	char path[PATH_MAX] = "", log[PATH_MAX + 32];
 	const char *argv[] = {find_daemon(path, sizeof(path)), "--run-dir", run_dir, NULL};
 	int err;
 

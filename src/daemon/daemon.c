@@ -80,37 +80,49 @@ static void unlock_run_dir(struct daemon *d)
 	d->lock_fd = -1;
 }
 
+static void say_running(const struct daemon *d)
+{
+	char pid[16] = "";
+
+	if (read(d->lock_fd, pid, sizeof(pid) - 1) < 0)
+		pid[0] = '\0';
+	pid[strcspn(pid, "\n")] = '\0';
+	log_err("viaductd: already running as pid %s in %s", pid[0] ? pid : "?", d->run_dir);
+}
+
+/* Opens and locks the pid file. 0, -errno, or 1 after a word about the daemon that holds it. */
+static int take_lock(struct daemon *d, const char *path)
+{
+	for (;;) {
+		d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+		if (d->lock_fd < 0)
+			return -errno;
+		if (flock(d->lock_fd, LOCK_EX | LOCK_NB)) {
+			say_running(d);
+			close(d->lock_fd);
+			d->lock_fd = -1;
+			return 1;
+		}
+		if (is_at(d->lock_fd, path))
+			return 0;
+		close(d->lock_fd); /* its daemon ended just now, and removed it */
+	}
+}
+
 /* One daemon per run directory: the lock goes with the process, whatever ends it. */
 static int lock_run_dir(struct daemon *d)
 {
-	char path[160], pid[16] = "";
+	char path[160], pid[16];
+	int r;
 
 	snprintf(path, sizeof(path), "%s/%s", d->run_dir, PID_FILE);
-	d->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	if (d->lock_fd < 0) {
-		log_err("run directory %s: %s", d->run_dir, err_text(-errno));
-		return -1;
-	}
-	if (flock(d->lock_fd, LOCK_EX | LOCK_NB)) {
-		if (read(d->lock_fd, pid, sizeof(pid) - 1) < 0)
-			pid[0] = '\0';
-		close(d->lock_fd);
-		d->lock_fd = -1;
-		pid[strcspn(pid, "\n")] = '\0';
-		log_err("viaductd: already running as pid %s in %s", pid[0] ? pid : "?",
-			d->run_dir);
-		return -1;
-	}
 	snprintf(pid, sizeof(pid), "%d\n", (int)getpid());
-	if (!is_at(d->lock_fd, path)) { /* it ended just now, and its file with it */
-		close(d->lock_fd);
-		return lock_run_dir(d);
-	}
-	if (ftruncate(d->lock_fd, 0) || pwrite(d->lock_fd, pid, strlen(pid), 0) < 0) {
-		log_err("run directory %s: %s", d->run_dir, err_text(-errno));
-		return -1;
-	}
-	return 0;
+	r = take_lock(d, path);
+	if (!r && (ftruncate(d->lock_fd, 0) || pwrite(d->lock_fd, pid, strlen(pid), 0) < 0))
+		r = -errno;
+	if (r < 0)
+		log_err("run directory %s: %s", d->run_dir, err_text(r));
+	return r ? -1 : 0;
 }
 
 static int prepare_run_dir(struct daemon *d)

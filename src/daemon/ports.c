@@ -109,6 +109,10 @@ static int check_device(const struct netlink_link *l, struct ctl_error *err)
 				l->name);
 	if (!strcmp(l->kind, "bridge"))
 		return ctl_fail(err, CTL_E_DEV_KIND, "port %s: a bridge cannot be a port", l->name);
+	/* Frames would leave through it and come in again; "v*" and "*" match it, too. */
+	if (!strncmp(l->name, PORT_ENV_OUTBOX, strlen(PORT_ENV_OUTBOX)) && !strcmp(l->kind, "tun"))
+		return ctl_fail(err, CTL_E_DEV_KIND,
+				"port %s: viaduct's own helper device cannot be a port", l->name);
 	if (l->type != ARPHRD_ETHER)
 		return ctl_fail(err, CTL_E_DEV_KIND, "port %s: not an Ethernet device", l->name);
 	if (!l->master)

@@ -128,7 +128,7 @@ static int outbox_tap(struct env_outbox *o, struct ifreq *ifr, const char **ret_
 		*ret_why = "cannot open /dev/net/tun for its helper device";
 		return error_origin(-errno);
 	}
-	*ifr = (struct ifreq){.ifr_name = "vdo-%d",
+	*ifr = (struct ifreq){.ifr_name = PORT_ENV_OUTBOX "%d",
 			      .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
 	if (ioctl(o->tap_fd, TUNSETIFF, ifr) < 0) {
 		*ret_why = "needs CAP_NET_ADMIN to make its helper device";

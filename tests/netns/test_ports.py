@@ -120,6 +120,20 @@ def test_hot_plug_by_pattern(lab):
     assert "q9" not in {r["ifname"] for r in d.json("link", "show")}
 
 
+def test_patterns_leave_the_helper_device_alone(lab):
+    d = lab.daemon()
+    a, b = lab.add_hosts(2)
+    d.bridge(a)  # makes the helper device
+    helpers = [n for n in d.ns.links() if n.startswith("vdo-")]
+    assert helpers
+    assert "helper" in d.fails("addif", "br0", helpers[0])
+    conf = lab.dir / "v.yaml"
+    conf.write_text("bridges:\n  br0:\n    ports:\n      - match: \"*\"\n")
+    d.cli("reload", conf)
+    names = {r["ifname"] for r in d.json("link", "show")}
+    assert {a.port, b.port} <= names and not names & {*helpers, "lo"}, names
+
+
 @pytest.mark.slow
 def test_256_ports(lab):
     d = lab.daemon()
