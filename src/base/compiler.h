@@ -23,5 +23,5 @@
 #define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 #define array_size(a)                 (sizeof(a) / sizeof((a)[0]))
 /* These evaluate one argument twice: no calls in them, nothing that others change. */
-#define min_of(a, b)                  ((a) < (b) ? (a) : (b))
-#define max_of(a, b)                  ((a) > (b) ? (a) : (b))
+#define min_of(a, b) ((a) < (b) ? (a) : (b))
+#define max_of(a, b) ((a) > (b) ? (a) : (b))
