@@ -16,7 +16,7 @@ import argparse
 import json
 import statistics
 import subprocess
-import time
+import sys
 
 import e2e
 
@@ -120,7 +120,8 @@ def measure(kinds, only, rounds, seconds):
                     note(kind, **c.counts())
             finally:
                 c.close()
-            time.sleep(0.2)
+            last = {m: round(v[-1], 3) for m, v in raw[kind].items()}
+            print(f"round {i + 1} of {rounds}: {kind}: {last}", file=sys.stderr)
     return {k: {m: statistics.median(v) for m, v in r.items()} for k, r in raw.items()}, raw
 
 
@@ -145,7 +146,7 @@ def goals(r):
     goal("NIOCTXSYNC with nothing to do <= 20 ns", c.get("txsync_ns"), lambda v: v <= 20)
     goal("poll with frames waiting <= 100 ns", c.get("poll_frames_ns"), lambda v: v <= 100)
     for kind in i:
-        if kind != "off":
+        if kind in ("swap", "copy"):  # "pass" there: rings that nobody reads
             goal(f"interception, {kind}: <= 40 ns a frame", round(i[kind] - i["off"], 1), lambda v: v <= 40)
     for kind in ("pass", "pass-copy"):
         k, q = (r[f"ratio_to_{b}"].get(kind, {}) for b in ("kernel", "nfqueue"))
