@@ -60,16 +60,24 @@ static bool daemon_ended(struct run *r)
 	return r->daemon == 0;
 }
 
-/* What the daemon has left in a run directory, and the directory. */
+/*
+ * What the daemon has left in a run directory, and the directory. port-* are its notes on devices to
+ * put back, there only if it was killed: no other daemon reads them in a directory of this kind.
+ */
 static int remove_dir(const char *dir)
 {
 	static const char *const files[] = {"control.sock", "netmap.sock", "viaductd.pid",
-					    "viaductd.log"};
-	char path[PATH_MAX + 32];
+					    "viaductd.log", "port-*"};
+	char pattern[PATH_MAX + 32];
+	glob_t found;
 
 	for (size_t i = 0; i < array_size(files); i++) {
-		snprintf(path, sizeof(path), "%s/%s", dir, files[i]);
-		unlink(path);
+		snprintf(pattern, sizeof(pattern), "%s/%s", dir, files[i]);
+		if (glob(pattern, GLOB_NOSORT, NULL, &found))
+			continue;
+		for (size_t k = 0; k < found.gl_pathc; k++)
+			unlink(found.gl_pathv[k]);
+		globfree(&found);
 	}
 	return rmdir(dir);
 }
