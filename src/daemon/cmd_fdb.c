@@ -315,7 +315,7 @@ static int fdb_add_cmd(struct cmd_call *c)
 	const char *kind = cmd_arg(c, "kind"), *mac = cmd_arg(c, "mac");
 	struct entry_job job = {.replace = cmd_arg_bool(c, "replace")};
 	int k, r;
-	struct vport *vp;
+	struct vport *vp = NULL;
 
 	r = parse_entry(c, &job, &vp);
 	k = vp ? FDB_STATIC : FDB_LOCAL;
