@@ -2,9 +2,9 @@
 /*
  * Passes frames between two netmap ports, both ways, and drops those that match an expression: an
  * inline filter. Copy this file and put your own decision into keep().
- *	pass br0				the bridge's ports on one side, the host on the
- *other pass -i netmap:br0 -i netmap:br0^	the same in long pass -f 'udp port 53' br0
- *drop what matches (pcap-filter(7)) pass -i netmap:eth1 -i netmap:eth2	two interfaces become a wire
+ *   pass br0                               ports of the bridge on one side, the host on the other
+ *   pass -i netmap:br0 -i netmap:br0^      the same in long
+ *   pass -f 'udp port 53' br0              drop what matches, pcap-filter(7)
  *
  * The two slots exchange their buffers; with --copy, and between two memories, frames are copied.
  */
@@ -141,8 +141,7 @@ static int run(struct nmport_d *a, struct nmport_d *b, bool copy)
 
 static int usage(void)
 {
-	fprintf(stderr, "usage: pass [-f EXPRESSION] [--copy] BRIDGE | -i PORT -i PORT\n");
-	return 2;
+	return fprintf(stderr, "usage: pass [-f EXPR] [--copy] BRIDGE | -i PORT -i PORT\n"), 2;
 }
 
 static void compile(const char *expr)
@@ -153,6 +152,7 @@ static void compile(const char *expr)
 		fprintf(stderr, "pass: %s: %s\n", expr, pcap_geterr(pc));
 		exit(2);
 	}
+	pcap_close(pc);
 	filtering = true;
 }
 
