@@ -8,6 +8,7 @@
  *
  * The two slots exchange their buffers; with --copy, and between two memories, frames are copied.
  */
+#include <err.h>
 #include <errno.h>
 #include <getopt.h>
 #include <libnetmap.h>
@@ -141,17 +142,16 @@ static int run(struct nmport_d *a, struct nmport_d *b, bool copy)
 
 static int usage(void)
 {
-	return fprintf(stderr, "usage: pass [-f EXPR] [--copy] BRIDGE | -i PORT -i PORT\n"), 2;
+	fprintf(stderr, "usage: pass [-f EXPRESSION] [--copy] BRIDGE | -i PORT -i PORT\n");
+	return 2;
 }
 
 static void compile(const char *expr)
 {
 	pcap_t *pc = pcap_open_dead(DLT_EN10MB, 65535);
 
-	if (pcap_compile(pc, &filter, expr, 1, PCAP_NETMASK_UNKNOWN) < 0) {
-		fprintf(stderr, "pass: %s: %s\n", expr, pcap_geterr(pc));
-		exit(2);
-	}
+	if (pcap_compile(pc, &filter, expr, 1, PCAP_NETMASK_UNKNOWN) < 0)
+		errx(2, "%s: %s", expr, pcap_geterr(pc));
 	pcap_close(pc);
 	filtering = true;
 }
