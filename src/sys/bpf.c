@@ -11,6 +11,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
+#include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
@@ -89,14 +90,13 @@ static int count_filter(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
-/* Filters of anybody on one side of the device's clsact; a huge number when the kernel is silent.
- */
-static uint32_t n_filters(struct mnl_socket *s, uint32_t ifindex, bool egress)
+/* Calls cb for each filter on one side of the device's clsact. 0 or -errno. */
+static int dump_filters(struct mnl_socket *s, uint32_t ifindex, bool egress, mnl_cb_t cb,
+			void *data)
 {
 	char buf[16384];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct tcmsg *tc;
-	uint32_t n = 0;
 	ssize_t len;
 	int r = MNL_CB_OK;
 
@@ -107,30 +107,43 @@ static uint32_t n_filters(struct mnl_socket *s, uint32_t ifindex, bool egress)
 	tc->tcm_ifindex = (int)ifindex;
 	tc->tcm_parent = TC_H_MAKE(TC_H_CLSACT, egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS);
 	if (mnl_socket_sendto(s, nlh, nlh->nlmsg_len) < 0)
-		return UINT32_MAX / 2;
+		return -errno;
 	while (r > MNL_CB_STOP) {
 		len = mnl_socket_recvfrom(s, buf, sizeof(buf));
 		if (len < 0)
-			return UINT32_MAX / 2;
-		r = mnl_cb_run(buf, (size_t)len, 1 + egress, mnl_socket_get_portid(s), count_filter,
-			       &n);
+			return -errno;
+		r = mnl_cb_run(buf, (size_t)len, 1 + egress, mnl_socket_get_portid(s), cb, data);
 	}
-	return r < 0 ? UINT32_MAX / 2 : n;
+	return r < 0 ? -errno : 0;
+}
+
+/* A rtnetlink socket, or NULL. */
+static struct mnl_socket *open_netlink(void)
+{
+	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
+
+	if (s && mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) == 0)
+		return s;
+	if (s)
+		mnl_socket_close(s);
+	return NULL;
 }
 
 /* Takes a clsact qdisc that we made away again, unless somebody has put filters of theirs on it. */
 static void drop_clsact(uint32_t ifindex)
 {
 	struct bpf_tc_hook hook = hook_of(ifindex, false);
-	struct mnl_socket *s = mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC);
-	uint32_t n = UINT32_MAX / 2;
+	struct mnl_socket *s = open_netlink();
+	uint32_t n = 0;
+	bool known;
 
-	if (s && mnl_socket_bind(s, 0, MNL_SOCKET_AUTOPID) == 0)
-		n = n_filters(s, ifindex, false) + n_filters(s, ifindex, true);
-	if (s)
-		mnl_socket_close(s);
+	if (!s)
+		return;
+	known = dump_filters(s, ifindex, false, count_filter, &n) == 0 &&
+		dump_filters(s, ifindex, true, count_filter, &n) == 0;
+	mnl_socket_close(s);
 	hook.attach_point = BPF_TC_INGRESS | BPF_TC_EGRESS;
-	if (n == 0)
+	if (known && n == 0)
 		bpf_tc_hook_destroy(&hook);
 }
 
@@ -230,25 +243,51 @@ void sys_bpf_detach(struct sys_bpf_attachment *a)
 	*a = (struct sys_bpf_attachment){.link_fd = -1};
 }
 
-static bool prog_is_called(uint32_t id, const char *name)
-{
-	struct bpf_prog_info info = {0};
-	uint32_t size = sizeof(info);
-	int fd = bpf_prog_get_fd_by_id(id), r;
+/* A filter to look for: in our place, with a program of this name. */
+struct wanted {
+	const char *prog_name;
+	bool found;
+};
 
-	if (fd < 0)
-		return false;
-	r = bpf_obj_get_info_by_fd(fd, &info, &size);
-	close(fd);
-	return r == 0 && strncmp(info.name, name, sizeof(info.name)) == 0;
+/* libbpf names a filter "program:[id]". Asking for the program by its id would need CAP_SYS_ADMIN.
+ */
+static int find_ours(const struct nlmsghdr *nlh, void *data)
+{
+	const struct tcmsg *tc = mnl_nlmsg_get_payload(nlh);
+	struct wanted *w = data;
+	const size_t len = strlen(w->prog_name);
+	const struct nlattr *options, *a;
+
+	if (nlh->nlmsg_type != RTM_NEWTFILTER || TC_H_MAJ(tc->tcm_info) >> 16 != CLSACT_PRIORITY ||
+	    tc->tcm_handle != CLSACT_HANDLE)
+		return MNL_CB_OK;
+	mnl_attr_for_each(options, nlh, sizeof(*tc))
+	{
+		if (mnl_attr_get_type(options) != TCA_OPTIONS)
+			continue;
+		mnl_attr_for_each_nested(a, options)
+		{
+			const char *name = mnl_attr_get_payload(a);
+
+			if (mnl_attr_get_type(a) == TCA_BPF_NAME &&
+			    mnl_attr_get_payload_len(a) > len &&
+			    strncmp(name, w->prog_name, len) == 0 && name[len] == ':')
+				w->found = true;
+		}
+	}
+	return MNL_CB_OK;
 }
 
 void sys_bpf_tc_clean(uint32_t ifindex, bool egress, const char *prog_name, bool made_clsact)
 {
-	struct bpf_tc_hook hook = hook_of(ifindex, egress);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
+	struct wanted w = {.prog_name = prog_name};
+	struct mnl_socket *s = open_netlink();
 
-	if (bpf_tc_query(&hook, &opts) == 0 && prog_is_called(opts.prog_id, prog_name))
+	if (!s)
+		return;
+	dump_filters(s, ifindex, egress, find_ours, &w);
+	mnl_socket_close(s);
+	if (w.found)
 		detach_clsact(ifindex, egress, made_clsact);
 	else if (made_clsact)
 		drop_clsact(ifindex);

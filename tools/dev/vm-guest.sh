@@ -18,6 +18,7 @@ mount -t tmpfs tmp /tmp
 mkdir -p /run/netns /dev/shm /dev/pts
 mount -t devpts devpts /dev/pts
 ln -sf /proc/self/fd /dev/fd
+ln -sf /proc/self/fd/0 /dev/stdin
 mount -t tmpfs shm /dev/shm
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 mount -t bpf bpf /sys/fs/bpf
