@@ -27,6 +27,7 @@
 struct batch {
 	uint32_t n;       /* frames in use */
 	uint32_t n_shown; /* of them with FRAME_SHOWN; set by pass 1 */
+	uint16_t in_port; /* a driver of many ports: number of the one they came from; else 0 */
 	uint64_t now_ns;  /* monotonic time of reception, set by the worker */
 	struct frame frames[BATCH_MAX];
 };

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The trunk: frames of devices that stay the kernel's, taken out and put back as if nothing had
+ * happened. A tc program on a device redirects what it receives (or sends) into the trunk, a TAP of
+ * ours, with the port's number as an outer 802.1ad tag beside the frame; a packet socket on that
+ * TAP is where the worker reads. On the way back the socket mark names the port, and a tc program
+ * at the TAP's egress flags the frame as seen (a random tc_index) and redirects it to where it was
+ * taken: bpf_redirect() to the device's ingress, or its egress. Nobody writes to the TAP's file:
+ * a filter drops what would be queued there. The TAP, the tcx links and all maps go with the
+ * process, however it ends.
+ *
+ * One struct trunk for one adopted bridge or netdev. Main thread, except for the ports' rx, tx,
+ * flush, arm and for trunk_plan(), which are the worker's.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "port/driver.h"
+
+/* Where frames are taken on a device, and where they go on. */
+enum trunk_where {
+	TRUNK_INGRESS, /* what it receives */
+	TRUNK_EGRESS,  /* what is sent on it */
+};
+
+/* What is done with frames of one place. */
+enum trunk_action {
+	TRUNK_PASS, /* nothing: the kernel goes on */
+	TRUNK_TAKE, /* into the trunk */
+	TRUNK_COPY, /* a copy into the trunk, the frame goes on */
+	TRUNK_DROP, /* fail closed, and nobody there */
+};
+
+struct trunk;
+
+struct trunk_config {
+	const char *name;      /* of the bridge or netdev, for people */
+	struct port_env *env;
+	struct bufcache *bufs; /* main thread's */
+	uint32_t hang_ms;      /* a worker that has not drained the trunk for so long hangs */
+	bool closed;           /* then, and at every place without a plan, frames are dropped */
+};
+
+/* 0 or -errno with a fragment for people; nothing is left behind then. */
+int trunk_open(const struct trunk_config *cfg, struct trunk **ret, const char **ret_why);
+/* All places are closed. Returns NULL; NULL is fine. */
+struct trunk *trunk_close(struct trunk *t);
+
+/*
+ * The receiving end: a port without tx. rx() appends frames of one place at a time and sets
+ * batch->in_port to its number. Owned by the trunk.
+ */
+struct port *trunk_port(struct trunk *t);
+
+/*
+ * Attaches to a device. no: the place's number, 1 to 1023, unique in the trunk. *ret is a port
+ * whose tx() puts frames back at that place (flagged as seen); no rx, fd -1, caps as the packet
+ * driver's. Nothing is taken before trunk_plan(). 0 or -errno with a fragment.
+ */
+int trunk_place_open(struct trunk *t, uint32_t ifindex, enum trunk_where where, uint16_t no,
+		     struct port **ret, const char **ret_why);
+/* What was taken already may still come out of trunk_port(). */
+void trunk_place_close(struct port *place);
+
+/* What is done with frames of a place from now on. Any thread; takes effect at once. */
+void trunk_plan(struct port *place, enum trunk_action a);
+/* Reserved addresses 01:80:C2:00:00:0X (other than 00 and 01, which never are) taken as well? */
+void trunk_set_reserved(struct trunk *t, bool take);
+/* VLAN devices on top of a device: their ids never leave the kernel. 4096 bits. */
+int trunk_set_exempt_vlans(struct trunk *t, const uint64_t vids[64]);
