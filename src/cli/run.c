@@ -61,8 +61,8 @@ static bool daemon_ended(struct run *r)
 }
 
 /*
- * What the daemon has left in a run directory, and the directory. port-* are its notes on devices to
- * put back, there only if it was killed: no other daemon reads them in a directory of this kind.
+ * What the daemon has left in a run directory, and the directory. port-* are its notes on devices
+ * to put back, there only if it was killed: no other daemon reads them in a directory of this kind.
  */
 static int remove_dir(const char *dir)
 {

@@ -36,7 +36,7 @@ enum trunk_action {
 struct trunk;
 
 struct trunk_config {
-	const char *name;      /* of the bridge or netdev, for people */
+	const char *name; /* of the bridge or netdev, for people */
 	struct port_env *env;
 	struct bufcache *bufs; /* main thread's */
 	uint32_t hang_ms;      /* a worker that has not drained the trunk for so long hangs */

@@ -5,8 +5,8 @@
  * otherwise.
  */
 #include <arpa/inet.h>
-#include <bpf/bpf.h>
 #include <assert.h>
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
