@@ -58,6 +58,7 @@ struct bport {
 	uint8_t state;           /* enum bport_state; DISABLED while the link is down */
 	uint8_t flags;           /* enum bport_flag */
 	bool host;               /* the bridge's own interface */
+	bool self;               /* of a bridge of the kernel's: see struct bport_config */
 	bool link_up;            /* device up with carrier; a port without is skipped by floods */
 	uint16_t group_fwd_mask; /* bit X: let 01:80:C2:00:00:0X pass; never bit 1 */
 	uint32_t max_len; /* longest frame it sends, the first tag not counted: bport_max_len() */

@@ -186,6 +186,7 @@ struct bridge *bridge_new(const struct bridge_config *cfg, const struct bridge_o
 		br->ops = *ops;
 	br->bufs = *bufs;
 	br->own_mac = cfg->mac;
+	br->kind = cfg->kind;
 	br->mtu = MTU_DEFAULT;
 	br->set.ageing_time_s = FDB_AGEING_DEFAULT_S;
 	br->mac = cfg->mac;
@@ -210,6 +211,11 @@ struct bridge *bridge_free(struct bridge *br)
 const char *bridge_name(const struct bridge *br)
 {
 	return br->name;
+}
+
+enum bridge_kind bridge_kind(const struct bridge *br)
+{
+	return br->kind;
 }
 
 uint64_t bridge_mac(const struct bridge *br)
@@ -302,6 +308,7 @@ int bridge_port_add(struct bridge *br, const struct bport_config *cfg, struct bp
 	p->state = cfg->link_up ? BPORT_FORWARDING : BPORT_DISABLED;
 	p->flags = bport_flags_default();
 	p->host = cfg->host;
+	p->self = cfg->self;
 	p->link_up = cfg->link_up;
 	p->max_len = bport_max_len(cfg->mtu);
 	p->mac = cfg->mac;
@@ -311,6 +318,8 @@ int bridge_port_add(struct bridge *br, const struct bport_config *cfg, struct bp
 	br->by_no[no] = p;
 	if (p->host)
 		br->host = p;
+	if (p->self)
+		br->self = p;
 	list_ports(br);
 	local_add(br, p->mac, local_no(p));
 	follow_ports(br);
@@ -326,6 +335,8 @@ void bridge_port_del(struct bridge *br, struct bport *port)
 	br->by_no[port->no] = NULL;
 	if (port->host)
 		br->host = NULL;
+	if (port->self)
+		br->self = NULL;
 	list_ports(br);
 	local_del(br, port->mac, local_no(port)); /* the host's is at 0, thus not flushed */
 	local_inherit(br, port->mac);

@@ -45,8 +45,19 @@ struct bridge_ops {
 	void (*event)(void *ctx, const struct bridge_event *e); /* may be NULL */
 };
 
+/*
+ * Who bridges. Frames of a bridge or device that stays the kernel's (core/through.c) only come by:
+ * each goes on at the port where it was taken.
+ */
+enum bridge_kind {
+	BRIDGE_OWN,     /* we */
+	BRIDGE_ADOPTED, /* the kernel: a bridge */
+	BRIDGE_NETDEV,  /* nobody: one device of the kernel and the host behind it */
+};
+
 struct bridge_config {
 	char name[BPORT_NAME_SIZE];
+	enum bridge_kind kind;
 	uint32_t fdb_capacity; /* entries; 0 = 65,536 */
 	uint8_t hash_key[16];  /* random */
 	uint64_t mac;          /* until the first port joins; random and locally administered */
@@ -71,6 +82,7 @@ struct bridge *bridge_new(const struct bridge_config *cfg, const struct bridge_o
 struct bridge *bridge_free(struct bridge *br);
 
 const char *bridge_name(const struct bridge *br);
+enum bridge_kind bridge_kind(const struct bridge *br);
 uint64_t bridge_mac(const struct bridge *br);
 uint32_t bridge_mtu(const struct bridge *br);
 /*
@@ -96,7 +108,9 @@ struct bport_config {
 	char name[BPORT_NAME_SIZE];
 	uint64_t mac; /* 0: none of its own (a file, a TAP whose other end is a station) */
 	uint32_t mtu;
-	bool host; /* the bridge's own interface; at most one */
+	bool host; /* the bridge's own interface; at most one. Kernel's: what the host sends on it
+		    */
+	bool self; /* kernel's only, at most one: what its interface receives */
 	bool link_up;
 	void *owner;
 };

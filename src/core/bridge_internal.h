@@ -12,6 +12,8 @@ struct bridge {
 	/* hot: read for each frame or batch */
 	struct fdb *fdb;
 	struct bport *host; /* the bridge's own interface; NULL: none */
+	struct bport *self; /* kernel's bridges: what that receives; NULL: none */
+	enum bridge_kind kind;
 	uint32_t n_ports;
 	uint32_t now_s; /* what the FDB was told last */
 	struct bridge_settings set;
@@ -114,6 +116,21 @@ static inline void look_up(struct bridge *br, struct bport *in, struct frame *f,
 
 /* Flags that only the engine sets; a descriptor may come with those of its last journey. */
 #define FRAME_ENGINE_FLAGS (FRAME_SHOWN | FRAME_NO_HOST)
+
+/* Bridges of the kernel (through.c): pass 1, the choice in it, and pass 2 for one frame. */
+void through_input(struct bridge *br, struct bport *in, struct batch *b, struct drop_set *d);
+void through_decide(struct bridge *br, struct bport *in, struct frame *f);
+void through_forward(struct bridge *br, struct bport *in, struct frame *f, struct egress *out,
+		     struct drop_set *d);
+
+/* A copy that nobody wants: no drop, for the frame itself goes on. */
+static inline void give_copy_back(struct intercept_side_state *s, struct frame *f,
+				  struct drop_set *d)
+{
+	s->counters.copies_lost++;
+	f->verdict = FRAME_DROP;
+	d->bufs[d->n++] = f->buf;
+}
 
 /* The step `intercept` of pass 1 (divert.c). */
 void bridge_divert(struct bridge *br, struct bport *in, struct batch *b, struct drop_set *d);

@@ -38,6 +38,8 @@ static inline bool goes_on(const struct bridge *br, const struct bport *in, cons
 {
 	const struct bport *p;
 
+	if (unlikely(br->kind != BRIDGE_OWN)) /* the kernel will see */
+		return true;
 	if (unlikely(f->verdict == FRAME_FLOOD))
 		return floods_anywhere(br, in, f);
 	if (unlikely(f->verdict == FRAME_HOST))
@@ -66,11 +68,16 @@ static _cold_ enum intercept_action wanted_reserved(const struct diversion *v)
 	}
 }
 
-/* Mode `local`: what the host gets. Copies for a promiscuous host do not count. */
+/*
+ * Mode `local`: what the host gets. Copies for a promiscuous host do not count. Of a bridge of the
+ * kernel only what the host gets is taken in the first place.
+ */
 static enum intercept_action wanted_local(const struct diversion *v, const struct frame *f)
 {
 	const struct bport *p;
 
+	if (v->br->kind != BRIDGE_OWN)
+		return INTERCEPT_DO_TAKE;
 	if (v->no == INTERCEPT_HOST || f->verdict == FRAME_HOST)
 		return INTERCEPT_DO_TAKE;
 	if (f->verdict == FRAME_FLOOD)
@@ -132,12 +139,40 @@ static inline void show(struct diversion *v, struct frame *f, uint8_t flags)
 	v->b->n_shown++;
 }
 
-static inline void divert(struct diversion *v, struct frame *f, enum intercept_action a)
+/* Chooses f's ring; false when nobody is there. */
+static inline bool choose_ring(struct diversion *v, struct frame *f)
 {
 	const struct intercept *ic = &v->br->intercept;
 	uint32_t hash = flowhash(&ic->key, f);
 	uint32_t ring = (uint32_t)((uint64_t)hash * ic->set.n_rings >> 32);
-	bool live = v->side->live >> ring & 1;
+
+	if (unlikely(!(v->side->live >> ring & 1)))
+		return false;
+	f->flow_hash = hash;
+	f->ring = EGRESS_RING(v->no, ring);
+	return true;
+}
+
+/* A copy that a driver made: to a ring, or nowhere. */
+static _cold_ void divert_copy(struct diversion *v, struct frame *f)
+{
+	const struct intercept_settings *s = &v->br->intercept.set;
+
+	if (wanted(v, f) == INTERCEPT_DO_NOTHING || excepted(s, f) ||
+	    (is_oversize(s, f) && s->oversize != INTERCEPT_OVERSIZE_MULTISLOT) ||
+	    !choose_ring(v, f)) {
+		give_copy_back(v->side, f, v->drops);
+		return;
+	}
+	v->side->counters.copied++;
+	f->flags |= FRAME_SHOWN;
+	f->verdict = FRAME_RING;
+}
+
+static inline void divert(struct diversion *v, struct frame *f, enum intercept_action a)
+{
+	const struct intercept *ic = &v->br->intercept;
+	bool live = choose_ring(v, f);
 
 	if (a == INTERCEPT_DO_COPY && !live)
 		return;
@@ -148,8 +183,6 @@ static inline void divert(struct diversion *v, struct frame *f, enum intercept_a
 			v->side->counters.uninspected++;
 		return;
 	}
-	f->flow_hash = hash;
-	f->ring = EGRESS_RING(v->no, ring);
 	if (a == INTERCEPT_DO_COPY) {
 		v->side->counters.copied++;
 		show(v, f, 0);
@@ -174,6 +207,10 @@ void bridge_divert(struct bridge *br, struct bport *in, struct batch *b, struct 
 
 		if (unlikely(f->verdict == FRAME_DROP))
 			continue;
+		if (unlikely(f->flags & FRAME_COPY)) {
+			divert_copy(&v, f);
+			continue;
+		}
 		a = wanted(&v, f);
 		if (a == INTERCEPT_DO_NOTHING || !goes_on(br, in, f))
 			continue;

@@ -125,7 +125,8 @@ static _cold_ void show(struct pass *s, struct batch *b)
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct frame *f = &b->frames[i];
 
-		if (f->verdict == FRAME_DROP || !(f->flags & FRAME_SHOWN))
+		if (f->verdict == FRAME_DROP || f->verdict == FRAME_RING ||
+		    !(f->flags & FRAME_SHOWN))
 			continue;
 		s->br->bufs.ref(s->br->bufs.ctx, f->buf, 1);
 		egress_add(s->out, (uint16_t)f->ring, f);
@@ -136,6 +137,10 @@ static inline void forward(struct pass *s, struct frame *f)
 {
 	struct bport *in = ingress_of(s->br, f);
 
+	if (unlikely(s->br->kind != BRIDGE_OWN)) {
+		through_forward(s->br, in, f, s->out, &s->drops);
+		return;
+	}
 	switch (f->verdict) {
 	case FRAME_UNICAST:
 		to_port(s, in, f);

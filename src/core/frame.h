@@ -40,6 +40,7 @@ enum frame_flags {
 	FRAME_LOCAL = 1 << 3,        /* sent by the host through the bridge's own interface */
 	FRAME_SHOWN = 1 << 4,        /* goes on, and to a program's ring as well */
 	FRAME_NO_HOST = 1 << 5,      /* the host's share is with a program, or was dropped */
+	FRAME_COPY = 1 << 6,         /* set by a driver: the kernel goes on with the frame itself */
 };
 
 struct frame {

@@ -121,6 +121,10 @@ static _cold_ bool reserved_refused(struct injection *j, struct bport *in, struc
 /* As decide_batch() in input.c, for a frame that is not to be learned. */
 static inline void decide(struct bridge *br, struct bport *in, struct frame *f, struct drop_set *d)
 {
+	if (unlikely(br->kind != BRIDGE_OWN)) {
+		through_decide(br, in, f);
+		return;
+	}
 	if (unlikely(mac_is_reserved(f->dst)) && !(f->flags & FRAME_LOCAL) &&
 	    !reserved_passes(br, in, f->dst)) {
 		f->verdict = FRAME_HOST;

@@ -181,6 +181,8 @@ void bridge_input(struct bridge *br, struct bport *in, struct batch *b)
 	parse_batch(br, in, b, &d);
 	if (unlikely(br->set.monitor))
 		drop_all(in, b, &d, DROP_MONITOR);
+	else if (unlikely(br->kind != BRIDGE_OWN))
+		through_input(br, in, b, &d);
 	else if (in->host)
 		decide_host_batch(br, in, b, &d);
 	else

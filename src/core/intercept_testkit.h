@@ -52,7 +52,8 @@ static inline void ilab_tx(struct ilab *l, bool bound)
 	intercept_set_tx(l->ic, INTERCEPT_HOST, bound);
 }
 
-static inline struct ilab *ilab_new(void)
+/* Of the kernel's bridges `c` is the interface itself, and ports have learned nothing. */
+static inline struct ilab *ilab_new_kind(enum bridge_kind kind)
 {
 	struct ilab *l = calloc(1, sizeof(*l));
 	struct origins_config cfg = {
@@ -64,11 +65,11 @@ static inline struct ilab *ilab_new(void)
 	};
 
 	kit_check(l != NULL, "out of memory");
-	l->k = kit_new(1024);
+	l->k = kit_new_kind(1024, kind);
 	l->host = kit_port(l->k, "br0", true);
 	l->a = kit_port(l->k, "a", false);
 	l->b = kit_port(l->k, "b", false);
-	l->c = kit_port(l->k, "c", false);
+	l->c = kit_port(l->k, kind == BRIDGE_OWN ? "c" : "self", false);
 	l->ic = bridge_intercept(l->k->br);
 	kit_send(l->k, l->a, AA, XX);
 	kit_send(l->k, l->b, BB, XX);
@@ -76,6 +77,11 @@ static inline struct ilab *ilab_new(void)
 	for (int i = 0; i < INTERCEPT_SIDE_N; i++)
 		l->os[i] = origins_new(&cfg);
 	return l;
+}
+
+static inline struct ilab *ilab_new(void)
+{
+	return ilab_new_kind(BRIDGE_OWN);
 }
 
 /* The program drops what it holds. */

@@ -103,12 +103,12 @@ static inline void kit_event(void *ctx, const struct bridge_event *e)
 	k->last = *e;
 }
 
-/* A bridge without ports, with room for fdb_capacity addresses (0: default). */
-static inline struct kit *kit_new(uint32_t fdb_capacity)
+static inline struct kit *kit_new_kind(uint32_t fdb_capacity, enum bridge_kind kind)
 {
 	struct kit *k = calloc(1, sizeof(*k));
 	struct bridge_config cfg = {
 		.name = "br0",
+		.kind = kind,
 		.fdb_capacity = fdb_capacity,
 		.hash_key = {1, 2, 3},
 		.mac = KIT_MAC,
@@ -129,10 +129,17 @@ static inline struct kit *kit_new(uint32_t fdb_capacity)
 	return k;
 }
 
+/* A bridge without ports, with room for fdb_capacity addresses (0: default). */
+static inline struct kit *kit_new(uint32_t fdb_capacity)
+{
+	return kit_new_kind(fdb_capacity, BRIDGE_OWN);
+}
+
 /* The port's address is 02:00:00:00:01:<number>; its link is up, its MTU 1500. */
 static inline struct bport *kit_port(struct kit *k, const char *name, bool host)
 {
-	struct bport_config cfg = {.mtu = 1500, .host = host, .link_up = true};
+	struct bport_config cfg = {
+		.mtu = 1500, .host = host, .self = !strcmp(name, "self"), .link_up = true};
 	struct bport *p = NULL;
 	uint32_t no = 1;
 
