@@ -6,10 +6,10 @@
  * Theory of operation. A port has two sockets on its device, and a BPF filter on each decides by
  * gso_size and length who takes a frame, so that each frame is taken by exactly one:
  *
- * - small plain frames go to a TPACKET_V2 ring (packet_ring.c). The kernel fills it in the
+ * - small plain frames go to a TPACKET_V2 ring (afpacket_ring.c). The kernel fills it in the
  *   sender's context, so our thread makes no system call per frame or batch, and copies a few cache
  *   lines into a region buffer (a tag from beside the frame is put back on the way).
- * - GSO frames and those over 1,788 bytes go to an ordinary queue (packet_large.c), read by
+ * - GSO frames and those over 1,788 bytes go to an ordinary queue (afpacket_large.c), read by
  * recvmmsg into large buffers. They must not get near the ring: a GSO kind that virtio_net_hdr
  * cannot say (SCTP; UDP on kernels before 6.2; a bare gso_size) leaves the ring's head slot marked
  * as taken for good and the port deaf. In the queue such a frame is an error of one call: a counted
@@ -27,7 +27,7 @@
  * TX ring instead of sendmmsg: no difference. Large pages under the large buffers: none either.
  *
  * The host's stack must not see the frames: a tc program drops them behind the packet sockets.
- * Promiscuity is a socket's membership and goes with it. Sending: packet_tx.c.
+ * Promiscuity is a socket's membership and goes with it. Sending: afpacket_tx.c.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -42,11 +42,11 @@
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "port/afpacket_large.h"
+#include "port/afpacket_ring.h"
+#include "port/afpacket_tx.h"
 #include "port/driver.h"
 #include "port/env.h"
-#include "port/packet_large.h"
-#include "port/packet_ring.h"
-#include "port/packet_tx.h"
 #include "port/vnet.h"
 
 #ifndef PACKET_IGNORE_OUTGOING
@@ -61,8 +61,8 @@
 
 struct packet_port {
 	struct port head;
-	struct packet_ring ring;
-	struct packet_large large;
+	struct afpacket_ring ring;
+	struct afpacket_large large;
 	bool listening;      /* the sockets are in the epoll set head.fd */
 	bool armed;          /* arm() said that we may sleep, rx() was not called since */
 	uint32_t productive; /* batches since arm() */
@@ -71,7 +71,7 @@ struct packet_port {
 	struct port_env *env;
 	struct env_claim claim;
 	struct sys_bpf_attachment steal;
-	struct packet_tx tx;
+	struct afpacket_tx tx;
 };
 
 /* The kernel's memory for a ring is pinned: 8 MB for a port while there are few, less with many. */
@@ -130,7 +130,7 @@ static int open_ring(struct packet_port *p, const char **ret_why)
 	p->ring_fd = socket_new(p->env->progs.small_only, ret_why);
 	if (p->ring_fd < 0)
 		return error_trace(p->ring_fd);
-	r = packet_ring_init(&p->ring, p->ring_fd, ring_slots(p->env));
+	r = afpacket_ring_init(&p->ring, p->ring_fd, ring_slots(p->env));
 	if (r) {
 		*ret_why = "no memory for its receive ring";
 		return error_trace(r);
@@ -166,7 +166,7 @@ static int open_queue(struct packet_port *p, const char **ret_why)
 		*ret_why = "the kernel refuses an option of its packet socket";
 		return error_origin(r);
 	}
-	packet_large_init(&p->large, fd, &p->env->large[p->head.ifindex % REDIRECT_COUNTERS]);
+	afpacket_large_init(&p->large, fd, &p->env->large[p->head.ifindex % REDIRECT_COUNTERS]);
 	return error_trace(bind_to(fd, p->head.ifindex, ret_why));
 }
 
@@ -210,8 +210,8 @@ static void packet_close(struct port *head)
 
 	if (p->head.fd >= 0)
 		close(p->head.fd);
-	packet_large_deinit(&p->large, p->head.bufs);
-	packet_ring_deinit(&p->ring);
+	afpacket_large_deinit(&p->large, p->head.bufs);
+	afpacket_ring_deinit(&p->ring);
 	if (p->ring_fd >= 0)
 		close(p->ring_fd);
 	if (p->queue_fd >= 0)
@@ -274,7 +274,7 @@ static int packet_open(const struct port_config *cfg, struct port **ret, const c
 	}
 	p->head.caps = OFFLOAD_CSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6 | OFFLOAD_TSO_ECN |
 		       (p->env->uso ? OFFLOAD_USO : 0);
-	packet_tx_init(&p->tx, &p->head, p->env);
+	afpacket_tx_init(&p->tx, &p->head, p->env);
 	*ret = &p->head;
 	return 0;
 }
@@ -319,15 +319,15 @@ static void take_small(struct packet_port *p, const struct tpacket2_hdr *h, stru
 	int reason = DROP_NO_BUFFER;
 	uint32_t buf;
 
-	prefetch(packet_ring_slot(&p->ring, p->ring.head + 2));
-	prefetch((const uint8_t *)packet_ring_slot(&p->ring, p->ring.head + 2) + 64);
+	prefetch(afpacket_ring_slot(&p->ring, p->ring.head + 2));
+	prefetch((const uint8_t *)afpacket_ring_slot(&p->ring, p->ring.head + 2) + 64);
 	if (likely(buf_get(head->bufs, &buf, 1))) {
 		*f = (struct frame){.buf = buf, .data = buf_data(head->bufs, buf)};
 		reason = copy_slot(p, h, f);
 		if (unlikely(reason))
 			buf_put_one(head->bufs, buf);
 	}
-	packet_ring_pop(&p->ring);
+	afpacket_ring_pop(&p->ring);
 	if (unlikely(reason)) {
 		head->drops.n[reason]++;
 		return;
@@ -377,19 +377,19 @@ static void note_wakeup(struct packet_port *p, uint32_t n)
 static uint32_t packet_rx(struct port *head, struct batch *b)
 {
 	struct packet_port *p = container_of(head, struct packet_port, head);
-	struct packet_large *l = &p->large;
+	struct afpacket_large *l = &p->large;
 	const uint32_t before = b->n;
 	bool asked = false;
 
 	while (b->n < BATCH_MAX) {
-		const struct tpacket2_hdr *h = packet_ring_peek(&p->ring);
+		const struct tpacket2_hdr *h = afpacket_ring_peek(&p->ring);
 
-		if (l->next == l->n && packet_large_pending(l)) {
+		if (l->next == l->n && afpacket_large_pending(l)) {
 			if (asked)
 				break; /* one system call a batch */
 			asked = true;
-			packet_large_read(l, head);
-			h = packet_ring_peek(&p->ring);
+			afpacket_large_read(l, head);
+			h = afpacket_ring_peek(&p->ring);
 		}
 		if (l->next < l->n && (!h || l->stamp_ns[l->next] <= slot_stamp_ns(h)))
 			take_large(p, b);
@@ -407,15 +407,15 @@ static uint32_t packet_port_tx(struct port *head, struct frame *const *frames, u
 {
 	struct packet_port *p = container_of(head, struct packet_port, head);
 
-	return packet_tx(&p->tx, head, p->queue_fd, frames, n);
+	return afpacket_tx(&p->tx, head, p->queue_fd, frames, n);
 }
 
 static bool packet_arm(struct port *head)
 {
 	struct packet_port *p = container_of(head, struct packet_port, head);
 
-	if (packet_ring_peek(&p->ring) || p->large.next < p->large.n ||
-	    packet_large_pending(&p->large)) {
+	if (afpacket_ring_peek(&p->ring) || p->large.next < p->large.n ||
+	    afpacket_large_pending(&p->large)) {
 		head->stats.wakeups++;
 		return true;
 	}

@@ -8,7 +8,7 @@
 
 #include <cmocka.h>
 
-#include "port/packet_tx.h"
+#include "port/afpacket_tx.h"
 #include "port/tap.h"
 #include "port/vnet.h"
 
@@ -140,31 +140,31 @@ static void outbox_takes_what_the_port_refuses(void **state)
 	struct frame f = {.data = d, .len = 1514};
 
 	d[12] = 0x08;
-	assert_false(packet_tx_wants_outbox(&f, 1500));
+	assert_false(afpacket_tx_wants_outbox(&f, 1500));
 	d[12] = 0x81; /* one 802.1Q tag: the kernel allows its 4 bytes */
 	f.len = 1518;
-	assert_false(packet_tx_wants_outbox(&f, 1500));
+	assert_false(afpacket_tx_wants_outbox(&f, 1500));
 	f.len = 1522;
-	assert_true(packet_tx_wants_outbox(&f, 1500));
+	assert_true(afpacket_tx_wants_outbox(&f, 1500));
 	d[12] = 0x88;
 	d[13] = 0xa8;
 	f.len = 1518;
-	assert_true(packet_tx_wants_outbox(&f, 1500));
+	assert_true(afpacket_tx_wants_outbox(&f, 1500));
 	f.len = 1514;
-	assert_false(packet_tx_wants_outbox(&f, 1500));
+	assert_false(afpacket_tx_wants_outbox(&f, 1500));
 	f.gso = FRAME_GSO_TCPV4;
-	assert_true(packet_tx_wants_outbox(&f, 1500));
+	assert_true(afpacket_tx_wants_outbox(&f, 1500));
 }
 
 static void each_refusal_has_a_reason(void **state)
 {
-	assert_int_equal(packet_tx_reason(ENETDOWN), DROP_TX_DOWN);
-	assert_int_equal(packet_tx_reason(ENXIO), DROP_TX_DOWN);
-	assert_int_equal(packet_tx_reason(EMSGSIZE), DROP_EGRESS_MTU);
-	assert_int_equal(packet_tx_reason(ENOBUFS), DROP_TX_FULL);
-	assert_int_equal(packet_tx_reason(EAGAIN), DROP_TX_FULL);
-	assert_int_equal(packet_tx_reason(ENOMEM), DROP_NO_BUFFER);
-	assert_int_equal(packet_tx_reason(EINVAL), DROP_TX_REFUSED);
+	assert_int_equal(afpacket_tx_reason(ENETDOWN), DROP_TX_DOWN);
+	assert_int_equal(afpacket_tx_reason(ENXIO), DROP_TX_DOWN);
+	assert_int_equal(afpacket_tx_reason(EMSGSIZE), DROP_EGRESS_MTU);
+	assert_int_equal(afpacket_tx_reason(ENOBUFS), DROP_TX_FULL);
+	assert_int_equal(afpacket_tx_reason(EAGAIN), DROP_TX_FULL);
+	assert_int_equal(afpacket_tx_reason(ENOMEM), DROP_NO_BUFFER);
+	assert_int_equal(afpacket_tx_reason(EINVAL), DROP_TX_REFUSED);
 }
 
 int main(void)

@@ -25,7 +25,7 @@ TABLE = {
 # What a unit test may include beyond its layer: it may build what its module is handed at run time.
 TEST_TABLE = {"port": ["core/bridge.h"]}
 
-# A driver is a file of port/ that no other driver may know; these are the shared ones.
+# A driver is a file of port/ that no other driver may know. All other files there are shared.
 DRIVERS = ["mem", "pcap", "packet", "tap", "xdp", "ring", "trunk"]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]', re.M)

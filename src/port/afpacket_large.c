@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "port/packet_large.h"
+#include "port/afpacket_large.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,13 +8,13 @@
 #include "base/compiler.h"
 #include "port/vnet.h"
 
-void packet_large_init(struct packet_large *l, int fd, const struct redirect_counter *arrived)
+void afpacket_large_init(struct afpacket_large *l, int fd, const struct redirect_counter *arrived)
 {
 	l->fd = fd;
 	l->arrived = arrived;
 	l->seen = __atomic_load_n(&arrived->n, __ATOMIC_ACQUIRE);
 	l->unsure = true;
-	for (uint32_t i = 0; i < PACKET_LARGE_MAX; i++) {
+	for (uint32_t i = 0; i < AFPACKET_LARGE_MAX; i++) {
 		l->iovs[i][0] = (struct iovec){&l->hdrs[i], VNET_SIZE};
 		l->msgs[i].msg_hdr.msg_iov = l->iovs[i];
 		l->msgs[i].msg_hdr.msg_iovlen = 2;
@@ -22,14 +22,14 @@ void packet_large_init(struct packet_large *l, int fd, const struct redirect_cou
 	}
 }
 
-void packet_large_deinit(struct packet_large *l, struct bufcache *bufs)
+void afpacket_large_deinit(struct afpacket_large *l, struct bufcache *bufs)
 {
 	for (; l->next < l->n; l->next++)
 		buf_put_one(bufs, l->frames[l->next].buf);
 }
 
 /* Gives buffers to the first n messages; returns how many got one. */
-static uint32_t supply(struct packet_large *l, struct bufcache *bufs, uint32_t n)
+static uint32_t supply(struct afpacket_large *l, struct bufcache *bufs, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		struct frame *f = &l->frames[i];
@@ -63,7 +63,7 @@ static const struct tpacket_auxdata *read_control(struct msghdr *m, uint64_t *re
 }
 
 /* Turns message i into a frame, 0 or the reason to drop it. */
-static int finish(struct packet_large *l, struct port *p, uint32_t i)
+static int finish(struct afpacket_large *l, struct port *p, uint32_t i)
 {
 	struct msghdr *m = &l->msgs[i].msg_hdr;
 	const struct tpacket_auxdata *aux = read_control(m, &l->stamp_ns[i]);
@@ -87,7 +87,7 @@ static int finish(struct packet_large *l, struct port *p, uint32_t i)
 }
 
 /* Moves frame i to place to, or drops it. Returns the next free place. */
-static uint32_t keep(struct packet_large *l, struct port *p, uint32_t i, uint32_t to)
+static uint32_t keep(struct afpacket_large *l, struct port *p, uint32_t i, uint32_t to)
 {
 	int reason = finish(l, p, i);
 
@@ -105,7 +105,7 @@ static uint32_t keep(struct packet_large *l, struct port *p, uint32_t i, uint32_
  * EINVAL: the frame was GSO of a kind that the vnet header cannot say; it is lost, the next call
  * goes on behind it. ENETDOWN is reported once when the device goes down.
  */
-static void note_error(struct packet_large *l, struct port *p, int err)
+static void note_error(struct afpacket_large *l, struct port *p, int err)
 {
 	if (err == EINVAL)
 		p->drops.n[DROP_GSO_KIND]++;
@@ -113,7 +113,7 @@ static void note_error(struct packet_large *l, struct port *p, int err)
 }
 
 /* No large buffer: the oldest frame is taken from the queue without its bytes. */
-static void drop_one(struct packet_large *l, struct port *p)
+static void drop_one(struct afpacket_large *l, struct port *p)
 {
 	ssize_t n = recv(l->fd, &l->hdrs[0], VNET_SIZE, MSG_DONTWAIT | MSG_TRUNC);
 
@@ -127,12 +127,12 @@ static void drop_one(struct packet_large *l, struct port *p)
 	}
 }
 
-void packet_large_read(struct packet_large *l, struct port *p)
+void afpacket_large_read(struct afpacket_large *l, struct port *p)
 {
 	uint64_t arrived = __atomic_load_n(&l->arrived->n, __ATOMIC_ACQUIRE);
 	uint64_t waiting = arrived - l->seen;
 	uint32_t want =
-		waiting && waiting < PACKET_LARGE_MAX ? (uint32_t)waiting : PACKET_LARGE_MAX;
+		waiting && waiting < AFPACKET_LARGE_MAX ? (uint32_t)waiting : AFPACKET_LARGE_MAX;
 	uint32_t have = supply(l, p->bufs, want);
 	int n;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "port/packet_tx.h"
+#include "port/afpacket_tx.h"
 
 #include <errno.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "port/netdev.h"
 #include "port/vnet.h"
 
-void packet_tx_init(struct packet_tx *t, const struct port *p, struct port_env *env)
+void afpacket_tx_init(struct afpacket_tx *t, const struct port *p, struct port_env *env)
 {
 	struct cmsghdr *c = (struct cmsghdr *)t->mark;
 
@@ -18,14 +18,14 @@ void packet_tx_init(struct packet_tx *t, const struct port *p, struct port_env *
 			      .cmsg_type = SO_MARK,
 			      .cmsg_len = CMSG_LEN(sizeof(uint32_t))};
 	memcpy(CMSG_DATA(c), &p->ifindex, sizeof(p->ifindex));
-	for (uint32_t i = 0; i < PACKET_TX_MAX; i++) {
+	for (uint32_t i = 0; i < AFPACKET_TX_MAX; i++) {
 		t->iovs[i][0] = (struct iovec){&t->hdrs[i], VNET_SIZE};
 		t->msgs[i].msg_hdr.msg_iov = t->iovs[i];
 		t->msgs[i].msg_hdr.msg_iovlen = 2;
 	}
 }
 
-enum drop_reason packet_tx_reason(int err)
+enum drop_reason afpacket_tx_reason(int err)
 {
 	switch (err) {
 	case ENETDOWN:
@@ -49,7 +49,7 @@ enum drop_reason packet_tx_reason(int err)
  * 802.1ad and second tags, which the kernel's bridge passes. GSO frames have no such check, but
  * with an inline tag the kernel cuts them before the device: beside the frame they stay whole.
  */
-bool packet_tx_wants_outbox(const struct frame *f, uint32_t mtu)
+bool afpacket_tx_wants_outbox(const struct frame *f, uint32_t mtu)
 {
 	if (likely(!vnet_is_tagged(f->data)))
 		return false;
@@ -64,9 +64,9 @@ static void count_drop(struct port *p, enum drop_reason r, uint32_t n)
 }
 
 /* The kernel refused message i; returns how many messages that settles. */
-static uint32_t refused(struct packet_tx *t, struct port *p, int err, uint32_t left)
+static uint32_t refused(struct afpacket_tx *t, struct port *p, int err, uint32_t left)
 {
-	enum drop_reason r = packet_tx_reason(err);
+	enum drop_reason r = afpacket_tx_reason(err);
 
 	if (r == DROP_EGRESS_MTU)
 		t->mtu = netdev_mtu(t->env->sock, p->ifindex);
@@ -78,7 +78,7 @@ static uint32_t refused(struct packet_tx *t, struct port *p, int err, uint32_t l
 }
 
 /* Sends messages first to end - 1. */
-static void send_run(struct packet_tx *t, struct port *p, int fd, uint32_t first, uint32_t end)
+static void send_run(struct afpacket_tx *t, struct port *p, int fd, uint32_t first, uint32_t end)
 {
 	bool again = true;
 
@@ -103,7 +103,7 @@ static void send_run(struct packet_tx *t, struct port *p, int fd, uint32_t first
 }
 
 /* What goes through the outbox vanishes without an error when the port is down: ask before. */
-static void send_outbox(struct packet_tx *t, struct port *p, uint32_t first, uint32_t end)
+static void send_outbox(struct afpacket_tx *t, struct port *p, uint32_t first, uint32_t end)
 {
 	if (netdev_is_up(t->env->sock, p->ifindex))
 		send_run(t, p, t->env->outbox.fd, first, end);
@@ -111,7 +111,7 @@ static void send_outbox(struct packet_tx *t, struct port *p, uint32_t first, uin
 		count_drop(p, DROP_TX_DOWN, end - first);
 }
 
-static void prepare(struct packet_tx *t, uint32_t i, const struct frame *f, bool outbox)
+static void prepare(struct afpacket_tx *t, uint32_t i, const struct frame *f, bool outbox)
 {
 	struct msghdr *m = &t->msgs[i].msg_hdr;
 
@@ -121,15 +121,15 @@ static void prepare(struct packet_tx *t, uint32_t i, const struct frame *f, bool
 	m->msg_controllen = outbox ? sizeof(t->mark) : 0;
 }
 
-/* Up to PACKET_TX_MAX frames, in runs of the same way out. */
-static void send_some(struct packet_tx *t, struct port *p, int fd, struct frame *const *frames,
+/* Up to AFPACKET_TX_MAX frames, in runs of the same way out. */
+static void send_some(struct afpacket_tx *t, struct port *p, int fd, struct frame *const *frames,
 		      uint32_t n)
 {
 	bool outbox = false;
 	uint32_t first = 0;
 
 	for (uint32_t i = 0; i <= n; i++) {
-		bool next = i < n && packet_tx_wants_outbox(frames[i], t->mtu);
+		bool next = i < n && afpacket_tx_wants_outbox(frames[i], t->mtu);
 
 		if (i == n || next != outbox) {
 			if (outbox)
@@ -144,11 +144,11 @@ static void send_some(struct packet_tx *t, struct port *p, int fd, struct frame 
 	}
 }
 
-uint32_t packet_tx(struct packet_tx *t, struct port *p, int fd, struct frame *const *frames,
-		   uint32_t n)
+uint32_t afpacket_tx(struct afpacket_tx *t, struct port *p, int fd, struct frame *const *frames,
+		     uint32_t n)
 {
-	for (uint32_t done = 0; done < n; done += PACKET_TX_MAX)
-		send_some(t, p, fd, frames + done, min_of(n - done, PACKET_TX_MAX));
+	for (uint32_t done = 0; done < n; done += AFPACKET_TX_MAX)
+		send_some(t, p, fd, frames + done, min_of(n - done, AFPACKET_TX_MAX));
 	for (uint32_t i = 0; i < n; i++)
 		buf_put_one(p->bufs, frames[i]->buf);
 	return n;

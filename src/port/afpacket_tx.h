@@ -13,23 +13,23 @@
 #include "port/driver.h"
 #include "port/env.h"
 
-#define PACKET_TX_MAX 128u /* messages of one call */
+#define AFPACKET_TX_MAX 128u /* messages of one call */
 
-struct packet_tx {
+struct afpacket_tx {
 	struct port_env *env;
 	uint32_t mtu; /* of the device; refreshed when the kernel calls a frame too long */
-	struct virtio_net_hdr hdrs[PACKET_TX_MAX];
-	struct iovec iovs[PACKET_TX_MAX][2];
-	struct mmsghdr msgs[PACKET_TX_MAX];
+	struct virtio_net_hdr hdrs[AFPACKET_TX_MAX];
+	struct iovec iovs[AFPACKET_TX_MAX][2];
+	struct mmsghdr msgs[AFPACKET_TX_MAX];
 	uint8_t mark[CMSG_SPACE(sizeof(uint32_t))] __attribute__((aligned(8)));
 };
 
 /* p->ifindex and p->name are set. */
-void packet_tx_init(struct packet_tx *t, const struct port *p, struct port_env *env);
+void afpacket_tx_init(struct afpacket_tx *t, const struct port *p, struct port_env *env);
 /* port_driver.tx on the socket fd; counts in p->stats and p->drops. */
-uint32_t packet_tx(struct packet_tx *t, struct port *p, int fd, struct frame *const *frames,
-		   uint32_t n);
+uint32_t afpacket_tx(struct afpacket_tx *t, struct port *p, int fd, struct frame *const *frames,
+		     uint32_t n);
 /* The reason that stands for an errno of sending. */
-enum drop_reason packet_tx_reason(int err);
+enum drop_reason afpacket_tx_reason(int err);
 /* Whether the frame has to go through the outbox of a device with this MTU. */
-bool packet_tx_wants_outbox(const struct frame *f, uint32_t mtu);
+bool afpacket_tx_wants_outbox(const struct frame *f, uint32_t mtu);

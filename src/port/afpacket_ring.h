@@ -11,35 +11,35 @@
 
 #include "base/compiler.h"
 
-#define PACKET_SLOT_SIZE 2048u
+#define AFPACKET_SLOT_SIZE 2048u
 
-struct packet_ring {
+struct afpacket_ring {
 	uint8_t *base; /* NULL: no ring */
 	uint32_t mask; /* slots - 1 */
 	uint32_t head; /* next slot to read, counting up */
 };
 
 /* Makes a ring of n_slots (power of two, at least 32) on an unbound socket. 0 or -errno. */
-int packet_ring_init(struct packet_ring *r, int fd, uint32_t n_slots);
-void packet_ring_deinit(struct packet_ring *r);
+int afpacket_ring_init(struct afpacket_ring *r, int fd, uint32_t n_slots);
+void afpacket_ring_deinit(struct afpacket_ring *r);
 
-static inline struct tpacket2_hdr *packet_ring_slot(const struct packet_ring *r, uint32_t i)
+static inline struct tpacket2_hdr *afpacket_ring_slot(const struct afpacket_ring *r, uint32_t i)
 {
-	return (struct tpacket2_hdr *)(r->base + (size_t)(i & r->mask) * PACKET_SLOT_SIZE);
+	return (struct tpacket2_hdr *)(r->base + (size_t)(i & r->mask) * AFPACKET_SLOT_SIZE);
 }
 
-/* The oldest frame's slot, NULL when there is none. It stays ours until packet_ring_pop(). */
-static inline const struct tpacket2_hdr *packet_ring_peek(const struct packet_ring *r)
+/* The oldest frame's slot, NULL when there is none. It stays ours until afpacket_ring_pop(). */
+static inline const struct tpacket2_hdr *afpacket_ring_peek(const struct afpacket_ring *r)
 {
-	struct tpacket2_hdr *h = packet_ring_slot(r, r->head);
+	struct tpacket2_hdr *h = afpacket_ring_slot(r, r->head);
 
 	return __atomic_load_n(&h->tp_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER ? h : NULL;
 }
 
 /* Gives the slot back to the kernel. */
-static inline void packet_ring_pop(struct packet_ring *r)
+static inline void afpacket_ring_pop(struct afpacket_ring *r)
 {
-	struct tpacket2_hdr *h = packet_ring_slot(r, r->head++);
+	struct tpacket2_hdr *h = afpacket_ring_slot(r, r->head++);
 
 	__atomic_store_n(&h->tp_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
 }

@@ -17,33 +17,33 @@
 
 /* Frames read in one call: what a sender makes in the time we need for as many, and 1 MB of it
  * still fits into the second-level cache. */
-#define PACKET_LARGE_MAX 16u
+#define AFPACKET_LARGE_MAX 16u
 
-struct packet_large {
+struct afpacket_large {
 	int fd;
 	const struct redirect_counter *arrived; /* by a BPF program before the kernel queues one */
 	uint64_t seen;                          /* arrivals that have been asked for */
 	bool unsure;                            /* ask the kernel whatever the counter says */
 	uint32_t next, n; /* of the frames read, those in [next, n) are not handed over yet */
-	struct frame frames[PACKET_LARGE_MAX];
-	uint64_t stamp_ns[PACKET_LARGE_MAX]; /* arrival, as in the ring's slots */
+	struct frame frames[AFPACKET_LARGE_MAX];
+	uint64_t stamp_ns[AFPACKET_LARGE_MAX]; /* arrival, as in the ring's slots */
 
-	struct virtio_net_hdr hdrs[PACKET_LARGE_MAX];
-	struct iovec iovs[PACKET_LARGE_MAX][2];
-	struct mmsghdr msgs[PACKET_LARGE_MAX];
-	uint8_t control[PACKET_LARGE_MAX][CMSG_SPACE(sizeof(struct tpacket_auxdata)) +
-					  CMSG_SPACE(16)] __attribute__((aligned(8)));
+	struct virtio_net_hdr hdrs[AFPACKET_LARGE_MAX];
+	struct iovec iovs[AFPACKET_LARGE_MAX][2];
+	struct mmsghdr msgs[AFPACKET_LARGE_MAX];
+	uint8_t control[AFPACKET_LARGE_MAX][CMSG_SPACE(sizeof(struct tpacket_auxdata)) +
+					    CMSG_SPACE(16)] __attribute__((aligned(8)));
 };
 
-void packet_large_init(struct packet_large *l, int fd, const struct redirect_counter *arrived);
+void afpacket_large_init(struct afpacket_large *l, int fd, const struct redirect_counter *arrived);
 /* Frames read ahead go home. */
-void packet_large_deinit(struct packet_large *l, struct bufcache *bufs);
+void afpacket_large_deinit(struct afpacket_large *l, struct bufcache *bufs);
 
 /* True when a frame arrived that nobody asked for yet. */
-static inline bool packet_large_pending(const struct packet_large *l)
+static inline bool afpacket_large_pending(const struct afpacket_large *l)
 {
 	return __atomic_load_n(&l->arrived->n, __ATOMIC_ACQUIRE) != l->seen || l->unsure;
 }
 
 /* One system call; only when all frames read before are handed over. */
-void packet_large_read(struct packet_large *l, struct port *p);
+void afpacket_large_read(struct afpacket_large *l, struct port *p);
