@@ -8,12 +8,10 @@
 #include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
-#include <linux/if_tun.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -29,13 +27,7 @@
 LOG_MODULE("port/env");
 
 #define STATE_PREFIX  "port-"
-#define OUTBOX_MTU    65521 /* the most a TAP takes: 65,535 less an Ethernet header */
 #define OUTBOX_SNDBUF (64 << 20)
-
-#ifndef TUN_F_USO4
-#define TUN_F_USO4 0x20 /* kernel 6.2 */
-#define TUN_F_USO6 0x40
-#endif
 
 int port_env_new(const char *run_dir, struct port_env **ret, const char **ret_why)
 {
@@ -46,7 +38,7 @@ int port_env_new(const char *run_dir, struct port_env **ret, const char **ret_wh
 		*ret_why = "no memory";
 		return error_origin(-ENOMEM);
 	}
-	e->outbox = (struct env_outbox){.tap_fd = -1, .fd = -1};
+	e->outbox = (struct env_outbox){.tap.fd = -1, .fd = -1};
 	e->sock = netdev_socket();
 	if (e->sock < 0) {
 		int r = e->sock;
@@ -65,9 +57,8 @@ static void outbox_deinit(struct env_outbox *o)
 	sys_bpf_detach(&o->tc);
 	if (o->fd >= 0)
 		close(o->fd);
-	if (o->tap_fd >= 0)
-		close(o->tap_fd);
-	*o = (struct env_outbox){.tap_fd = -1, .fd = -1};
+	helper_close(&o->tap);
+	*o = (struct env_outbox){.tap.fd = -1, .fd = -1};
 }
 
 static void unload(struct port_env *e)
@@ -121,22 +112,6 @@ static int load(struct port_env *e, const char **ret_why)
 	return 0;
 }
 
-static int outbox_tap(struct env_outbox *o, struct ifreq *ifr, const char **ret_why)
-{
-	o->tap_fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-	if (o->tap_fd < 0) {
-		*ret_why = "cannot open /dev/net/tun for its helper device";
-		return error_origin(-errno);
-	}
-	*ifr = (struct ifreq){.ifr_name = PORT_ENV_OUTBOX "%d",
-			      .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
-	if (ioctl(o->tap_fd, TUNSETIFF, ifr) < 0) {
-		*ret_why = "needs CAP_NET_ADMIN to make its helper device";
-		return error_origin(-errno);
-	}
-	return 0;
-}
-
 static int outbox_socket(struct env_outbox *o, uint32_t ifindex, const char **ret_why)
 {
 	const struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_ifindex = (int)ifindex};
@@ -155,43 +130,35 @@ static int outbox_socket(struct env_outbox *o, uint32_t ifindex, const char **re
 static int outbox_init(struct port_env *e, const char **ret_why)
 {
 	struct env_outbox *o = &e->outbox;
-	struct ifreq ifr;
-	uint32_t ifindex;
-	int r = outbox_tap(o, &ifr, ret_why);
+	int r = helper_open(&o->tap, e->sock, PORT_ENV_OUTBOX "%d", ret_why);
+
+	if (r == 0)
+		r = sys_bpf_attach_tc(&o->tc, bpf_program__fd(e->bpf->progs.vd_outbox),
+				      o->tap.ifindex, true, ret_why);
+	if (r == 0)
+		r = outbox_socket(o, o->tap.ifindex, ret_why);
+	e->uso = o->tap.uso;
+	return error_trace(r);
+}
+
+int port_env_load(struct port_env *e, const char **ret_why)
+{
+	int r = e->bpf ? 0 : load(e, ret_why);
 
 	if (r)
-		return error_trace(r);
-	ifindex = if_nametoindex(ifr.ifr_name);
-	e->uso = ioctl(o->tap_fd, TUNSETOFFLOAD,
-		       TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_USO4 | TUN_F_USO6) == 0;
-	netdev_ipv6_set(ifr.ifr_name, "disable_ipv6", 1);
-	r = netdev_set_mtu(e->sock, ifr.ifr_name, OUTBOX_MTU);
-	if (r == 0)
-		r = netdev_set_up(e->sock, ifr.ifr_name);
-	if (r) {
-		*ret_why = "cannot set up its helper device";
-		return error_trace(r);
-	}
-	r = sys_bpf_attach_tc(&o->tc, bpf_program__fd(e->bpf->progs.vd_outbox), ifindex, true,
-			      ret_why);
-	if (r)
-		return error_trace(r);
-	return error_trace(outbox_socket(o, ifindex, ret_why));
+		unload(e);
+	return error_trace(r);
 }
 
 int port_env_prepare(struct port_env *e, const char **ret_why)
 {
-	int r;
+	int r = port_env_load(e, ret_why);
 
-	if (e->bpf)
-		return 0;
-	r = load(e, ret_why);
-	if (r == 0)
-		r = outbox_init(e, ret_why);
-	if (r) {
+	if (r || e->outbox.fd >= 0)
+		return error_trace(r);
+	r = outbox_init(e, ret_why);
+	if (r)
 		outbox_deinit(&e->outbox);
-		unload(e);
-	}
 	return error_trace(r);
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "bpf/redirect.h"
+#include "port/helper.h"
 #include "sys/bpf.h"
 
 struct redirect_bpf;
@@ -20,19 +21,16 @@ struct env_progs {
 	int steal;                  /* tc, ingress */
 };
 
-/*
- * The helper device through which frames leave that a packet socket on the port itself refuses: a
- * TAP of ours that goes when its descriptor closes, also after kill -9.
- */
+/* The helper device through which frames leave that a packet socket on the port itself refuses. */
 struct env_outbox {
-	int tap_fd;
+	struct helper tap;
 	int fd; /* packet socket on it; any worker may send, each message marked with an ifindex */
 	struct sys_bpf_attachment tc;
 };
 
 struct port_env {
 	char *run_dir;
-	struct redirect_bpf *bpf; /* NULL until the first packet port */
+	struct redirect_bpf *bpf; /* NULL until the first packet port or trunk */
 	struct env_progs progs;
 	const struct redirect_counter *large; /* map of large frames' arrivals, read by workers */
 	struct env_outbox outbox;
@@ -41,7 +39,9 @@ struct port_env {
 	uint32_t n_packet; /* packet ports open */
 };
 
-/* Loads the programs and makes the outbox at the first call. 0 or -errno with a fragment. */
+/* Loads the programs at the first call. 0 or -errno with a fragment. */
+int port_env_load(struct port_env *e, const char **ret_why);
+/* The same, and makes the outbox. 0 or -errno with a fragment. */
 int port_env_prepare(struct port_env *e, const char **ret_why);
 
 /*

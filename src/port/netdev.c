@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/pkt_sched.h>
+#include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <net/if_arp.h>
 #include <stdio.h>
@@ -81,6 +83,43 @@ int netdev_set_mac(int sock, const char *name, uint64_t mac)
 	r.ifr_hwaddr.sa_family = ARPHRD_ETHER;
 	mac_store((uint8_t *)r.ifr_hwaddr.sa_data, mac);
 	return set(sock, SIOCSIFHWADDR, &r);
+}
+
+/* Sends a request and takes the kernel's answer to it. */
+static int netlink_call(struct nlmsghdr *h)
+{
+	struct {
+		struct nlmsghdr h;
+		struct nlmsgerr e;
+	} answer = {0};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE), r = 0;
+
+	if (fd < 0)
+		return error_origin(-errno);
+	if (send(fd, h, h->nlmsg_len, 0) < 0 ||
+	    recv(fd, &answer, sizeof(answer), MSG_TRUNC) < (ssize_t)sizeof(answer))
+		r = error_origin(-EIO);
+	close(fd);
+	return r ? r : answer.e.error;
+}
+
+int netdev_set_noqueue(uint32_t ifindex)
+{
+	struct {
+		struct nlmsghdr h;
+		struct tcmsg tc;
+		struct rtattr kind;
+		char name[8];
+	} m = {
+		.h = {.nlmsg_len = sizeof(m),
+		      .nlmsg_type = RTM_NEWQDISC,
+		      .nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE | NLM_F_REPLACE | NLM_F_ACK},
+		.tc = {.tcm_ifindex = (int)ifindex, .tcm_parent = TC_H_ROOT},
+		.kind = {.rta_len = sizeof(m.kind) + sizeof(m.name), .rta_type = TCA_KIND},
+		.name = "noqueue",
+	};
+
+	return netlink_call(&m.h);
 }
 
 static int open_conf(const char *name, const char *key, int flags)

@@ -15,6 +15,8 @@ bool netdev_is_up(int sock, uint32_t ifindex);
 int netdev_set_up(int sock, const char *name);
 int netdev_set_mtu(int sock, const char *name, uint32_t mtu);
 int netdev_set_mac(int sock, const char *name, uint64_t mac);
+/* No queue in front of the device: who sends is in its driver at once. 0 or -errno. */
+int netdev_set_noqueue(uint32_t ifindex);
 
 /* /proc/sys/net/ipv6/conf/NAME/KEY. -ENOENT: no IPv6 there. Values fit an int, as in the kernel. */
 int netdev_ipv6_get(const char *name, const char *key, int *ret);
