@@ -6,11 +6,14 @@
 #include <time.h>
 
 #include "base/compiler.h"
+#include "port/afpacket_place.h"
 #include "port/vnet.h"
 
-void afpacket_large_init(struct afpacket_large *l, int fd, const struct redirect_counter *arrived)
+void afpacket_large_init(struct afpacket_large *l, int fd, const struct redirect_counter *arrived,
+			 bool trunk)
 {
 	l->fd = fd;
+	l->trunk = trunk;
 	l->arrived = arrived;
 	l->seen = __atomic_load_n(&arrived->n, __ATOMIC_ACQUIRE);
 	l->unsure = true;
@@ -62,18 +65,21 @@ static const struct tpacket_auxdata *read_control(struct msghdr *m, uint64_t *re
 	return aux;
 }
 
-/* Turns message i into a frame, 0 or the reason to drop it. */
+/* Turns message i into a frame: 0, or the reason to drop it, or AFPACKET_NOT_OURS. */
 static int finish(struct afpacket_large *l, struct port *p, uint32_t i)
 {
 	struct msghdr *m = &l->msgs[i].msg_hdr;
 	const struct tpacket_auxdata *aux = read_control(m, &l->stamp_ns[i]);
+	const bool tagged = aux && aux->tp_status & TP_STATUS_VLAN_VALID;
 	struct frame *f = &l->frames[i];
 	uint16_t added = 0;
 
 	if (m->msg_flags & MSG_TRUNC || l->msgs[i].msg_len < VNET_SIZE + FRAME_HEADER_SIZE)
 		return DROP_RX_TRUNCATED;
 	f->len = l->msgs[i].msg_len - VNET_SIZE;
-	if (aux && aux->tp_status & TP_STATUS_VLAN_VALID) {
+	if (l->trunk)
+		return afpacket_from_trunk(&l->hdrs[i], tagged ? aux->tp_vlan_tci : 0, f);
+	if (tagged) {
 		f->data -= VNET_TAG_SIZE; /* the buffer has headroom */
 		vnet_put_tag(f->data, f->data + VNET_TAG_SIZE,
 			     aux->tp_status & TP_STATUS_VLAN_TPID_VALID ? aux->tp_vlan_tpid
@@ -92,7 +98,8 @@ static uint32_t keep(struct afpacket_large *l, struct port *p, uint32_t i, uint3
 	int reason = finish(l, p, i);
 
 	if (reason) {
-		p->drops.n[reason]++;
+		if (reason != AFPACKET_NOT_OURS)
+			p->drops.n[reason]++;
 		buf_put_one(p->bufs, l->frames[i].buf);
 		return to;
 	}

@@ -23,7 +23,8 @@ struct afpacket_large {
 	int fd;
 	const struct redirect_counter *arrived; /* by a BPF program before the kernel queues one */
 	uint64_t seen;                          /* arrivals that have been asked for */
-	bool unsure;                            /* ask the kernel whatever the counter says */
+	bool trunk;
+	bool unsure;      /* ask the kernel whatever the counter says */
 	uint32_t next, n; /* of the frames read, those in [next, n) are not handed over yet */
 	struct frame frames[AFPACKET_LARGE_MAX];
 	uint64_t stamp_ns[AFPACKET_LARGE_MAX]; /* arrival, as in the ring's slots */
@@ -35,7 +36,9 @@ struct afpacket_large {
 					    CMSG_SPACE(16)] __attribute__((aligned(8)));
 };
 
-void afpacket_large_init(struct afpacket_large *l, int fd, const struct redirect_counter *arrived);
+/* trunk: the tag beside a frame is the place it was taken at (afpacket_place.h). */
+void afpacket_large_init(struct afpacket_large *l, int fd, const struct redirect_counter *arrived,
+			 bool trunk);
 /* Frames read ahead go home. */
 void afpacket_large_deinit(struct afpacket_large *l, struct bufcache *bufs);
 

@@ -15,7 +15,7 @@ TABLE = {
     "mem": ["base", "include/net"],
     "sys": ["base"],
     "wire": ["base"],
-    "port": ["base", "mem", "sys", "bpf/redirect.h", "core/frame.h", "core/batch.h", "core/drop.h",
+    "port": ["base", "mem", "sys", "bpf/redirect.h", "bpf/trunk.h", "core/frame.h", "core/batch.h", "core/drop.h",
              "core/offload.h"],
     "daemon": ["base", "core", "mem", "sys", "wire", "port"],
     "lib": ["base", "mem", "wire", "include"],
