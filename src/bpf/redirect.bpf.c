@@ -12,6 +12,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/redirect.h"
+#include "bpf/tag.bpf.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -57,25 +58,17 @@ int vd_steal(struct __sk_buff *skb)
 	return TC_ACT_SHOT;
 }
 
-/*
- * Egress of the outbox: the outermost tag moves from the bytes to beside them, where a device adds
- * it itself or keeps it out of its MTU check; then on to the port that the mark names.
- */
+/* Egress of the outbox: the outermost tag moves beside the frame, then on to the port that the mark
+ * names. */
 SEC("tc")
 int vd_outbox(struct __sk_buff *skb)
 {
 	__u32 port = skb->mark; /* ifindex */
-	__be16 tag[2];          /* protocol, tci */
 
 	if (port == 0)
 		return TC_ACT_SHOT;
 	skb->mark = 0;
-	if (!skb->vlan_present && bpf_skb_load_bytes(skb, 12, tag, sizeof(tag)) == 0 &&
-	    (tag[0] == bpf_htons(ETH_P_8021Q) || tag[0] == bpf_htons(ETH_P_8021AD))) {
-		if (bpf_skb_vlan_pop(skb) || bpf_skb_vlan_push(skb, tag[0], bpf_ntohs(tag[1])))
-			return TC_ACT_SHOT;
-	}
-	return bpf_redirect(port, 0);
+	return tag_move_beside(skb) ? TC_ACT_SHOT : bpf_redirect(port, 0);
 }
 
 char vd_license[] SEC("license") = "Dual BSD/GPL";

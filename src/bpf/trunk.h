@@ -46,7 +46,7 @@ struct trunk_shared {
 	 */
 	unsigned long long oldest_ns;
 	unsigned long long pad[7];
-	unsigned long long bell_ns; /* when a place rang for the worker */
-	unsigned int take_reserved; /* all but 00 and 01 */
+	unsigned long long bell_ns;    /* when a place rang for the worker */
+	unsigned int take_reserved;    /* all but 00 and 01 */
 	unsigned long long exempt[64]; /* bit per VLAN id */
 };

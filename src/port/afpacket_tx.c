@@ -8,21 +8,29 @@
 #include "port/netdev.h"
 #include "port/vnet.h"
 
-void afpacket_tx_init(struct afpacket_tx *t, const struct port *p, struct port_env *env)
+void afpacket_tx_init_marked(struct afpacket_tx *t, int sock, int box_fd, uint32_t mark)
 {
 	struct cmsghdr *c = (struct cmsghdr *)t->mark;
 
-	t->env = env;
-	t->mtu = netdev_mtu(env->sock, p->ifindex);
-	*c = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
-			      .cmsg_type = SO_MARK,
-			      .cmsg_len = CMSG_LEN(sizeof(uint32_t))};
-	memcpy(CMSG_DATA(c), &p->ifindex, sizeof(p->ifindex));
+	t->sock = sock;
+	t->box_fd = box_fd;
+	t->box_all = true;
+	t->mtu = 0;
+	*c = (struct cmsghdr){
+		.cmsg_level = SOL_SOCKET, .cmsg_type = SO_MARK, .cmsg_len = CMSG_LEN(sizeof(mark))};
+	memcpy(CMSG_DATA(c), &mark, sizeof(mark));
 	for (uint32_t i = 0; i < AFPACKET_TX_MAX; i++) {
 		t->iovs[i][0] = (struct iovec){&t->hdrs[i], VNET_SIZE};
 		t->msgs[i].msg_hdr.msg_iov = t->iovs[i];
 		t->msgs[i].msg_hdr.msg_iovlen = 2;
 	}
+}
+
+void afpacket_tx_init(struct afpacket_tx *t, const struct port *p, struct port_env *env)
+{
+	afpacket_tx_init_marked(t, env->sock, env->outbox.fd, p->ifindex);
+	t->box_all = false;
+	t->mtu = netdev_mtu(env->sock, p->ifindex);
 }
 
 enum drop_reason afpacket_tx_reason(int err)
@@ -69,7 +77,7 @@ static uint32_t refused(struct afpacket_tx *t, struct port *p, int err, uint32_t
 	enum drop_reason r = afpacket_tx_reason(err);
 
 	if (r == DROP_EGRESS_MTU)
-		t->mtu = netdev_mtu(t->env->sock, p->ifindex);
+		t->mtu = netdev_mtu(t->sock, p->ifindex);
 	/* A device that is down or a full queue will refuse the rest of the run as well. */
 	if (r != DROP_TX_DOWN && r != DROP_TX_FULL)
 		left = 1;
@@ -88,7 +96,7 @@ static void send_run(struct afpacket_tx *t, struct port *p, int fd, uint32_t fir
 		p->stats.tx_calls++;
 		if (r <= 0) {
 			/* Once a device is up again its socket still reports that it went down. */
-			if (errno == ENETDOWN && again && netdev_is_up(t->env->sock, p->ifindex)) {
+			if (errno == ENETDOWN && again && netdev_is_up(t->sock, p->ifindex)) {
 				again = false;
 				continue;
 			}
@@ -102,42 +110,42 @@ static void send_run(struct afpacket_tx *t, struct port *p, int fd, uint32_t fir
 	}
 }
 
-/* What goes through the outbox vanishes without an error when the port is down: ask before. */
-static void send_outbox(struct afpacket_tx *t, struct port *p, uint32_t first, uint32_t end)
+/* What goes through a helper vanishes without an error when the device is down: ask before. */
+static void send_box(struct afpacket_tx *t, struct port *p, uint32_t first, uint32_t end)
 {
-	if (netdev_is_up(t->env->sock, p->ifindex))
-		send_run(t, p, t->env->outbox.fd, first, end);
+	if (netdev_is_up(t->sock, p->ifindex))
+		send_run(t, p, t->box_fd, first, end);
 	else
 		count_drop(p, DROP_TX_DOWN, end - first);
 }
 
-static void prepare(struct afpacket_tx *t, uint32_t i, const struct frame *f, bool outbox)
+static void prepare(struct afpacket_tx *t, uint32_t i, const struct frame *f, bool box)
 {
 	struct msghdr *m = &t->msgs[i].msg_hdr;
 
 	vnet_from_frame(f, &t->hdrs[i]);
 	t->iovs[i][1] = (struct iovec){f->data, f->len};
-	m->msg_control = outbox ? t->mark : NULL;
-	m->msg_controllen = outbox ? sizeof(t->mark) : 0;
+	m->msg_control = box ? t->mark : NULL;
+	m->msg_controllen = box ? sizeof(t->mark) : 0;
 }
 
 /* Up to AFPACKET_TX_MAX frames, in runs of the same way out. */
 static void send_some(struct afpacket_tx *t, struct port *p, int fd, struct frame *const *frames,
 		      uint32_t n)
 {
-	bool outbox = false;
+	bool box = false;
 	uint32_t first = 0;
 
 	for (uint32_t i = 0; i <= n; i++) {
-		bool next = i < n && afpacket_tx_wants_outbox(frames[i], t->mtu);
+		bool next = i < n && (t->box_all || afpacket_tx_wants_outbox(frames[i], t->mtu));
 
-		if (i == n || next != outbox) {
-			if (outbox)
-				send_outbox(t, p, first, i);
+		if (i == n || next != box) {
+			if (box)
+				send_box(t, p, first, i);
 			else
 				send_run(t, p, fd, first, i);
 			first = i;
-			outbox = next;
+			box = next;
 		}
 		if (i < n)
 			prepare(t, i, frames[i], next);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Sending for the packet driver: one sendmmsg per run of frames, straight from their buffers, on
- * the port's own socket or through the outbox (port/env.h).
+ * Sending for the packet driver and the trunk: one sendmmsg per run of frames, straight from their
+ * buffers, on the port's own socket or, each with a mark, on that of a helper device: the outbox
+ * (port/env.h), or the trunk, where all frames go that way.
  */
 #pragma once
 
 #include <linux/virtio_net.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -16,7 +18,9 @@
 #define AFPACKET_TX_MAX 128u /* messages of one call */
 
 struct afpacket_tx {
-	struct port_env *env;
+	int sock;     /* for questions about the device */
+	int box_fd;   /* of the helper device */
+	bool box_all; /* nothing goes out directly */
 	uint32_t mtu; /* of the device; refreshed when the kernel calls a frame too long */
 	struct virtio_net_hdr hdrs[AFPACKET_TX_MAX];
 	struct iovec iovs[AFPACKET_TX_MAX][2];
@@ -24,9 +28,11 @@ struct afpacket_tx {
 	uint8_t mark[CMSG_SPACE(sizeof(uint32_t))] __attribute__((aligned(8)));
 };
 
-/* p->ifindex and p->name are set. */
+/* What does not go out directly goes through the outbox. p->ifindex is set. */
 void afpacket_tx_init(struct afpacket_tx *t, const struct port *p, struct port_env *env);
-/* port_driver.tx on the socket fd; counts in p->stats and p->drops. */
+/* Everything goes out on box_fd with this mark. */
+void afpacket_tx_init_marked(struct afpacket_tx *t, int sock, int box_fd, uint32_t mark);
+/* port_driver.tx on the port's own socket fd (-1 if box_all); counts in p->stats and p->drops. */
 uint32_t afpacket_tx(struct afpacket_tx *t, struct port *p, int fd, struct frame *const *frames,
 		     uint32_t n);
 /* The reason that stands for an errno of sending. */

@@ -33,6 +33,9 @@ enum trunk_action {
 	TRUNK_DROP, /* fail closed, and nobody there */
 };
 
+/* How the trunk's device is called, with a number behind it. */
+#define TRUNK_DEVICE "vdt-"
+
 struct trunk;
 
 struct trunk_config {
@@ -66,6 +69,20 @@ void trunk_place_close(struct port *place);
 
 /* What is done with frames of a place from now on. Any thread; takes effect at once. */
 void trunk_plan(struct port *place, enum trunk_action a);
+
+/* What happened at a place, as the program there counts. */
+struct trunk_counts {
+	uint64_t taken;    /* into the trunk */
+	uint64_t copied;   /* into the trunk, and gone on */
+	uint64_t returned; /* put back, and seen again on their way */
+	uint64_t hung;     /* gone on, or not copied, because the worker hangs */
+	uint64_t exempt;   /* gone on because of their VLAN */
+	uint64_t reserved; /* gone on because of their address */
+	uint64_t dropped;  /* fail closed: no plan, TRUNK_DROP, or the worker hangs */
+};
+/* Any thread. */
+void trunk_place_counts(const struct port *place, struct trunk_counts *ret);
+
 /* Reserved addresses 01:80:C2:00:00:0X (other than 00 and 01, which never are) taken as well? */
 void trunk_set_reserved(struct trunk *t, bool take);
 /* VLAN devices on top of a device: their ids never leave the kernel. 4096 bits. */

@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Theory of operation. The trunk is a TAP whose file nobody reads. What tc programs redirect into
+ * it (bpf/trunk.bpf.c) passes its egress, where two packet sockets (afpacket_rx.c) have a copy of
+ * it, and reaches the TAP's transmit function, where a filter throws it away. So it is never
+ * queued, and the device says "dropped" of each frame. What we send on it never gets there: its
+ * egress program redirects it back to the place.
+ *
+ * The kernel makes frames fit the TAP before the sockets see them: GSO of TCP and UDP stays whole,
+ * checksums stay unfinished; tunnels are cut and SCTP checksums finished, since vnet headers cannot
+ * say them. The tag that names the place stays beside the frame, because a TAP takes 802.1ad tags
+ * beside frames; one that was there before is in the bytes then.
+ *
+ * One batch of the sockets may be of several places. rx() hands out the frames of one and holds the
+ * others for the next calls: order within a place is kept, between places nobody can tell.
+ *
+ * A worker that hangs: a place notes the time of a frame when there was none waiting; rx() moves
+ * the note up while it makes progress, and takes it away when it has read all. A note that is older
+ * than hang_ms makes the places leave the trunk alone, without anybody's help. A frame that is lost
+ * between the note and the socket (no memory) would leave a note that nobody takes away, so a place
+ * that finds an old note rings: it sends an empty tag that wakes a worker which only sleeps.
+ */
+#include "port/trunk.h"
+
+#include <assert.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+
+#include "base/compiler.h"
+#include "base/err.h"
+#include "bpf/trunk.h"
+#include "bpf/trunk.skel.h"
+#include "port/afpacket_rx.h"
+#include "port/afpacket_tx.h"
+#include "port/env.h"
+#include "port/helper.h"
+#include "sys/clock.h"
+
+#define SNDBUF (64 << 20)
+
+_Static_assert(TRUNK_DO_PASS == TRUNK_PASS + 1 && TRUNK_DO_TAKE == TRUNK_TAKE + 1 &&
+		       TRUNK_DO_COPY == TRUNK_COPY + 1 && TRUNK_DO_DROP == TRUNK_DROP + 1,
+	       "an action is one more in the program, where 0 is none yet");
+_Static_assert(TRUNK_PLACES == PORTS_MAX, "places have the numbers of ports");
+
+struct place {
+	struct port head;
+	struct trunk *trunk;
+	uint16_t no;
+	enum trunk_where where;
+	struct sys_bpf_attachment tc;
+	uint64_t refused; /* of the program's count, already in head.drops */
+	struct afpacket_tx tx;
+};
+
+struct trunk {
+	struct port head;
+	struct port_env *env;
+	struct helper tap;
+	struct afpacket_rx rx;
+	struct trunk_bpf *bpf;
+	struct sys_bpf_attachment tc;
+	uint32_t n_held;
+	struct frame held[BATCH_MAX]; /* read, of other places than the batch before */
+	struct place *places[TRUNK_PLACES];
+};
+
+/* ---- the receiving end ---- */
+
+/* Frames of one place from what is held to b, which is empty. */
+static void hand_out(struct trunk *t, struct batch *b)
+{
+	const uint16_t no = t->held[0].in_port;
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < t->n_held; i++) {
+		if (t->held[i].in_port == no)
+			b->frames[b->n++] = t->held[i];
+		else
+			t->held[left++] = t->held[i];
+	}
+	t->n_held = left;
+	b->in_port = no;
+}
+
+static bool of_one_place(const struct batch *b)
+{
+	for (uint32_t i = 1; i < b->n; i++)
+		if (b->frames[i].in_port != b->frames[0].in_port)
+			return false;
+	return true;
+}
+
+/* We are alive: nothing waits, or something does since now at most. */
+static void note_progress(struct trunk *t, uint64_t now_ns)
+{
+	unsigned long long *oldest_ns = &t->bpf->bss->vd_shared.oldest_ns;
+	const bool waiting = t->n_held || afpacket_rx_pending(&t->rx);
+
+	if (waiting)
+		__atomic_store_n(oldest_ns, now_ns ? now_ns : clock_now_ns(), __ATOMIC_RELAXED);
+	else if (__atomic_load_n(oldest_ns, __ATOMIC_RELAXED))
+		__atomic_store_n(oldest_ns, 0, __ATOMIC_RELAXED);
+}
+
+static uint32_t trunk_rx(struct port *head, struct batch *b)
+{
+	struct trunk *t = container_of(head, struct trunk, head);
+
+	assert(b->n == 0);
+	if (t->n_held) {
+		hand_out(t, b);
+	} else if (afpacket_rx(&t->rx, head, b)) {
+		b->in_port = b->frames[0].in_port;
+		if (!of_one_place(b)) {
+			t->n_held = b->n;
+			memcpy(t->held, b->frames, b->n * sizeof(b->frames[0]));
+			b->n = 0;
+			hand_out(t, b);
+		}
+	}
+	note_progress(t, b->now_ns);
+	return b->n;
+}
+
+static bool trunk_arm(struct port *head)
+{
+	struct trunk *t = container_of(head, struct trunk, head);
+
+	if (t->n_held) {
+		head->stats.wakeups++;
+		return true;
+	}
+	/* First this, then look: what comes in between notes its time again. */
+	__atomic_store_n(&t->bpf->bss->vd_shared.oldest_ns, 0, __ATOMIC_SEQ_CST);
+	return afpacket_rx_arm(&t->rx, head);
+}
+
+static void trunk_update_stats(struct port *head)
+{
+	struct trunk *t = container_of(head, struct trunk, head);
+
+	head->drops.n[DROP_RX_RING_FULL] += afpacket_rx_overruns(&t->rx);
+}
+
+static const struct port_driver driver_trunk = {
+	.name = "trunk",
+	.rx = trunk_rx,
+	.arm = trunk_arm,
+	.update_stats = trunk_update_stats,
+};
+
+/* ---- opening ---- */
+
+static int load(struct trunk *t, const struct trunk_config *cfg, const char **ret_why)
+{
+	struct trunk_bpf *o;
+	socklen_t size = sizeof(o->rodata->vd_cookie);
+	int r;
+
+	o = t->bpf = trunk_bpf__open();
+	if (!o) {
+		*ret_why = "no memory for its BPF programs";
+		return error_origin(-ENOMEM);
+	}
+	o->rodata->vd_trunk = t->tap.ifindex;
+	o->rodata->vd_closed = cfg->closed;
+	o->rodata->vd_hang_ns = (uint64_t)cfg->hang_ms * 1000000u;
+	while (!o->rodata->vd_seen)
+		if (getrandom((void *)&o->rodata->vd_seen, sizeof(o->rodata->vd_seen), 0) < 0)
+			return error_origin(-errno);
+	if (getsockopt(t->rx.queue_fd, SOL_SOCKET, SO_COOKIE, (void *)&o->rodata->vd_cookie, &size))
+		return error_origin(-errno);
+	r = trunk_bpf__load(o);
+	if (r) {
+		*ret_why = r == -EPERM || r == -EACCES
+				   ? "needs CAP_BPF and CAP_NET_ADMIN to load its BPF programs"
+				   : "the kernel refuses its BPF programs";
+		return error_origin(r);
+	}
+	return 0;
+}
+
+/* The end of the way up, and the beginning of the way down. */
+static int set_up_tap(struct trunk *t, const char **ret_why)
+{
+	const int end = bpf_program__fd(t->bpf->progs.vd_trunk_end), size = SNDBUF;
+
+	if (ioctl(t->tap.fd, TUNSETFILTEREBPF, &end) < 0) {
+		*ret_why = "the kernel refuses a filter on its helper device";
+		return error_origin(-errno);
+	}
+	setsockopt(t->rx.queue_fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
+	return error_trace(sys_bpf_attach_tc(&t->tc, bpf_program__fd(t->bpf->progs.vd_trunk_out),
+					     t->tap.ifindex, true, ret_why));
+}
+
+static int set_up(struct trunk *t, const struct trunk_config *cfg, const char **ret_why)
+{
+	int r;
+
+	*ret_why = "the kernel refuses what it needs";
+	r = port_env_load(t->env, ret_why);
+	if (r == 0)
+		r = helper_open(&t->tap, t->env->sock, TRUNK_DEVICE "%d", ret_why);
+	if (r)
+		return error_trace(r);
+	t->head.ifindex = t->tap.ifindex;
+	memcpy(t->head.name, t->tap.name, sizeof(t->head.name));
+	r = afpacket_rx_open(&t->rx, &t->head, AFPACKET_TRUNK, t->env, ret_why);
+	t->head.fd = t->rx.fd;
+	if (r == 0)
+		r = load(t, cfg, ret_why);
+	if (r == 0)
+		r = set_up_tap(t, ret_why);
+	return error_trace(r);
+}
+
+int trunk_open(const struct trunk_config *cfg, struct trunk **ret, const char **ret_why)
+{
+	struct trunk *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (!t) {
+		*ret_why = "no memory";
+		return error_origin(-ENOMEM);
+	}
+	t->env = cfg->env;
+	t->head = (struct port){
+		.driver = &driver_trunk, .bufs = cfg->bufs, .fd = -1, .mode = "ring v2 + queue"};
+	t->tap.fd = -1;
+	afpacket_rx_init(&t->rx);
+	t->env->n_packet++;
+	r = set_up(t, cfg, ret_why);
+	if (r) {
+		trunk_close(t);
+		return error_trace(r);
+	}
+	*ret = t;
+	return 0;
+}
+
+struct trunk *trunk_close(struct trunk *t)
+{
+	if (!t)
+		return NULL;
+	for (uint32_t i = 0; i < TRUNK_PLACES; i++)
+		if (t->places[i])
+			trunk_place_close(&t->places[i]->head);
+	for (uint32_t i = 0; i < t->n_held; i++)
+		buf_put_one(t->head.bufs, t->held[i].buf);
+	sys_bpf_detach(&t->tc);
+	trunk_bpf__destroy(t->bpf);
+	afpacket_rx_close(&t->rx, t->head.bufs);
+	helper_close(&t->tap);
+	t->env->n_packet--;
+	free(t);
+	return NULL;
+}
+
+struct port *trunk_port(struct trunk *t)
+{
+	return &t->head;
+}
+
+/* ---- places ---- */
+
+static struct trunk_place *state_of(const struct place *p)
+{
+	return &p->trunk->bpf->bss->vd_places[p->no];
+}
+
+static uint32_t place_tx(struct port *head, struct frame *const *frames, uint32_t n)
+{
+	struct place *p = container_of(head, struct place, head);
+
+	return afpacket_tx(&p->tx, head, -1, frames, n);
+}
+
+static void place_update_stats(struct port *head)
+{
+	struct place *p = container_of(head, struct place, head);
+	struct trunk_place *s = state_of(p);
+	uint64_t refused = __atomic_load_n(&s->refused, __ATOMIC_RELAXED);
+
+	head->drops.n[DROP_NOT_INSPECTED] = __atomic_load_n(&s->dropped, __ATOMIC_RELAXED);
+	head->drops.n[DROP_NO_BUFFER] += refused - p->refused;
+	p->refused = refused;
+}
+
+static const struct port_driver driver_place = {
+	.name = "trunk",
+	.close = trunk_place_close,
+	.tx = place_tx,
+	.update_stats = place_update_stats,
+};
+
+static int attach(struct place *p, const char **ret_why)
+{
+	const struct trunk *t = p->trunk;
+	const bool egress = p->where == TRUNK_EGRESS;
+	const uint32_t key = TRUNK_KEY(p->head.ifindex, egress), no = p->no;
+	const struct bpf_program *prog =
+		egress ? t->bpf->progs.vd_place_out : t->bpf->progs.vd_place_in;
+	int map = bpf_map__fd(t->bpf->maps.vd_numbers), r;
+
+	if (bpf_map_update_elem(map, &key, &no, BPF_NOEXIST)) {
+		*ret_why = errno == EEXIST ? "its frames are taken already"
+					   : "the kernel refuses an entry in its BPF map";
+		return error_origin(-errno);
+	}
+	r = sys_bpf_attach_tc(&p->tc, bpf_program__fd(prog), p->head.ifindex, egress, ret_why);
+	if (r)
+		bpf_map_delete_elem(map, &key);
+	return error_trace(r);
+}
+
+int trunk_place_open(struct trunk *t, uint32_t ifindex, enum trunk_where where, uint16_t no,
+		     struct port **ret, const char **ret_why)
+{
+	struct place *p;
+	int r;
+
+	assert(no > 0 && no < TRUNK_PLACES && !t->places[no]);
+	p = calloc(1, sizeof(*p));
+	if (!p) {
+		*ret_why = "no memory";
+		return error_origin(-ENOMEM);
+	}
+	p->trunk = t;
+	p->no = no;
+	p->where = where;
+	p->head = (struct port){.driver = &driver_place,
+				.bufs = t->head.bufs,
+				.fd = -1,
+				.ifindex = ifindex,
+				.caps = OFFLOAD_CSUM | OFFLOAD_TSO4 | OFFLOAD_TSO6 |
+					OFFLOAD_TSO_ECN | (t->tap.uso ? OFFLOAD_USO : 0)};
+	if (!if_indextoname(ifindex, p->head.name)) {
+		*ret_why = "no such device";
+		r = error_origin(-ENODEV);
+	} else {
+		*state_of(p) = (struct trunk_place){0};
+		r = attach(p, ret_why);
+	}
+	if (r) {
+		free(p);
+		return error_trace(r);
+	}
+	strcpy(p->head.mode, p->tc.how == SYS_BPF_TCX ? "tcx" : "clsact");
+	afpacket_tx_init_marked(&p->tx, t->env->sock, t->rx.queue_fd,
+				ifindex | (where == TRUNK_INGRESS ? TRUNK_MARK_INGRESS : 0));
+	t->places[no] = p;
+	*ret = &p->head;
+	return 0;
+}
+
+void trunk_place_close(struct port *place)
+{
+	struct place *p = container_of(place, struct place, head);
+	struct trunk *t = p->trunk;
+	const uint32_t key = TRUNK_KEY(place->ifindex, p->where == TRUNK_EGRESS);
+
+	sys_bpf_detach(&p->tc);
+	bpf_map_delete_elem(bpf_map__fd(t->bpf->maps.vd_numbers), &key);
+	t->places[p->no] = NULL;
+	free(p);
+}
+
+void trunk_plan(struct port *place, enum trunk_action a)
+{
+	struct place *p = container_of(place, struct place, head);
+
+	__atomic_store_n(&state_of(p)->what, (unsigned int)a + 1, __ATOMIC_RELEASE);
+}
+
+void trunk_place_counts(const struct port *place, struct trunk_counts *ret)
+{
+	const struct trunk_place *s = state_of(container_of(place, struct place, head));
+
+	*ret = (struct trunk_counts){
+		.taken = __atomic_load_n(&s->taken, __ATOMIC_RELAXED),
+		.copied = __atomic_load_n(&s->copied, __ATOMIC_RELAXED),
+		.returned = __atomic_load_n(&s->returned, __ATOMIC_RELAXED),
+		.hung = __atomic_load_n(&s->hung, __ATOMIC_RELAXED),
+		.exempt = __atomic_load_n(&s->exempt, __ATOMIC_RELAXED),
+		.reserved = __atomic_load_n(&s->reserved, __ATOMIC_RELAXED),
+		.dropped = __atomic_load_n(&s->dropped, __ATOMIC_RELAXED),
+	};
+}
+
+/* ---- the whole trunk ---- */
+
+void trunk_set_reserved(struct trunk *t, bool take)
+{
+	__atomic_store_n(&t->bpf->bss->vd_shared.take_reserved, take, __ATOMIC_RELEASE);
+}
+
+int trunk_set_exempt_vlans(struct trunk *t, const uint64_t vids[64])
+{
+	for (uint32_t i = 0; i < 64; i++)
+		__atomic_store_n(&t->bpf->bss->vd_shared.exempt[i], vids[i], __ATOMIC_RELEASE);
+	return 0;
+}
