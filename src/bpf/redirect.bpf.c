@@ -12,7 +12,7 @@
 #include <bpf/bpf_helpers.h>
 
 #include "bpf/redirect.h"
-#include "bpf/tag.bpf.h"
+#include "bpf/tag.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -14,7 +14,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#include "bpf/tag.bpf.h"
+#include "bpf/tag.h"
 #include "bpf/trunk.h"
 
 #define BELL_NS 1000000000ull

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
-/* VLAN tags, for tc programs. Included after bpf_helpers.h. */
+/* VLAN tags, for tc programs. */
 #pragma once
+
+#include <linux/bpf.h>
+#include <linux/if_ether.h>
+
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
 
 /*
  * Moves the outermost tag from the frame's bytes to beside it, where a device adds it itself or
