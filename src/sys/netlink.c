@@ -45,12 +45,38 @@ static uint32_t attr_u32(const struct nlattr *a)
 	return v;
 }
 
-static void parse_info(const struct nlattr *nest, struct netlink_link *l)
+/* What a bridge of the kernel says about its member. */
+static void parse_brport(const struct nlattr *nest, struct netlink_link *l)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest) if (mnl_attr_get_type(a) == IFLA_INFO_KIND)
-		copy_name(l->kind, sizeof(l->kind), a);
+	mnl_attr_for_each_nested(a, nest) if (mnl_attr_get_type(a) == IFLA_BRPORT_STATE &&
+					      mnl_attr_get_payload_len(a) >= 1) l->brport_state =
+		mnl_attr_get_u8(a);
+}
+
+static void parse_info(const struct nlattr *nest, struct netlink_link *l)
+{
+	char slave_kind[NETLINK_NAME_SIZE] = "";
+	const struct nlattr *a, *slave = NULL;
+
+	mnl_attr_for_each_nested(a, nest)
+	{
+		switch (mnl_attr_get_type(a)) {
+		case IFLA_INFO_KIND:
+			copy_name(l->kind, sizeof(l->kind), a);
+			break;
+		case IFLA_INFO_SLAVE_KIND:
+			copy_name(slave_kind, sizeof(slave_kind), a);
+			break;
+		case IFLA_INFO_SLAVE_DATA:
+			slave = a;
+			break;
+		}
+	}
+	l->brport = !strcmp(slave_kind, "bridge");
+	if (l->brport && slave)
+		parse_brport(slave, l);
 }
 
 static void parse_attr(const struct nlattr *a, struct netlink_link *l)
@@ -160,21 +186,40 @@ int netlink_fd(const struct netlink *nl)
 struct receiver {
 	netlink_fn *fn;
 	void *ctx;
+	struct netlink *nl; /* of events only */
 };
+
+/* The device that a kernel bridge's message about a member means; 0: it is no such message. */
+static uint32_t member_of_message(const struct nlmsghdr *nlh)
+{
+	const struct ifinfomsg *ifi = mnl_nlmsg_get_payload(nlh);
+
+	if ((nlh->nlmsg_type != RTM_NEWLINK && nlh->nlmsg_type != RTM_DELLINK) ||
+	    nlh->nlmsg_len < NLMSG_LENGTH(sizeof(*ifi)) || ifi->ifi_family != AF_BRIDGE ||
+	    ifi->ifi_index <= 0)
+		return 0;
+	return (uint32_t)ifi->ifi_index;
+}
 
 static int on_message(const struct nlmsghdr *nlh, void *data)
 {
 	const struct receiver *r = data;
 	struct netlink_link l;
+	uint32_t member;
 
-	if (netlink_parse(nlh, &l))
+	if (netlink_parse(nlh, &l)) {
 		r->fn(r->ctx, nlh->nlmsg_type == RTM_DELLINK, &l);
+		return MNL_CB_OK;
+	}
+	member = r->nl ? member_of_message(nlh) : 0;
+	if (member && netlink_get_index(r->nl, member, &l) == 0)
+		r->fn(r->ctx, false, &l);
 	return MNL_CB_OK;
 }
 
 int netlink_events(struct netlink *nl, netlink_fn *fn, void *ctx)
 {
-	struct receiver rcv = {fn, ctx};
+	struct receiver rcv = {fn, ctx, nl};
 	int fd = mnl_socket_get_fd(nl->events);
 
 	for (;;) {
@@ -230,7 +275,7 @@ static struct nlmsghdr *link_request(void *buf, uint16_t type, uint16_t flags, u
 
 int netlink_links(struct netlink *nl, netlink_fn *fn, void *ctx)
 {
-	struct receiver rcv = {fn, ctx};
+	struct receiver rcv = {fn, ctx, NULL};
 	char buf[512];
 
 	return talk(nl, link_request(buf, RTM_GETLINK, NLM_F_DUMP, 0), on_message, &rcv);
@@ -241,24 +286,36 @@ static void take_link(void *ctx, bool gone, const struct netlink_link *l)
 	*(struct netlink_link *)ctx = *l;
 }
 
-int netlink_get(struct netlink *nl, const char *name, struct netlink_link *ret)
+static int get(struct netlink *nl, struct nlmsghdr *nlh, struct netlink_link *ret)
 {
 	struct netlink_link l = {0};
-	struct receiver rcv = {take_link, &l};
-	char buf[512];
-	struct nlmsghdr *nlh = link_request(buf, RTM_GETLINK, NLM_F_ACK, 0);
-	int r;
+	struct receiver rcv = {take_link, &l, NULL};
+	int r = talk(nl, nlh, on_message, &rcv);
 
-	if (strlen(name) >= NETLINK_NAME_SIZE)
-		return -ENODEV;
-	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
-	r = talk(nl, nlh, on_message, &rcv);
 	if (r)
 		return r;
 	if (!l.ifindex)
 		return -ENODEV;
 	*ret = l;
 	return 0;
+}
+
+int netlink_get(struct netlink *nl, const char *name, struct netlink_link *ret)
+{
+	char buf[512];
+	struct nlmsghdr *nlh = link_request(buf, RTM_GETLINK, NLM_F_ACK, 0);
+
+	if (strlen(name) >= NETLINK_NAME_SIZE)
+		return -ENODEV;
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, name);
+	return get(nl, nlh, ret);
+}
+
+int netlink_get_index(struct netlink *nl, uint32_t ifindex, struct netlink_link *ret)
+{
+	char buf[512];
+
+	return get(nl, link_request(buf, RTM_GETLINK, NLM_F_ACK, ifindex), ret);
 }
 
 int netlink_set_mac(struct netlink *nl, uint32_t ifindex, uint64_t mac)

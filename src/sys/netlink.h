@@ -26,6 +26,8 @@ struct netlink_link {
 	uint32_t flags;                 /* IFF_* */
 	uint32_t mtu;
 	uint32_t master;      /* ifindex, 0 = none */
+	uint8_t brport_state; /* of a member of a kernel bridge: BR_STATE_*; else 0 */
+	bool brport;          /* it is one */
 	uint32_t promiscuity; /* users of promiscuous mode */
 	uint64_t mac;         /* 0 unless it has six octets */
 	bool moved;           /* in an event of a vanished device: it went to another namespace */
@@ -42,14 +44,16 @@ struct netlink *netlink_close(struct netlink *nl);
 /* Readable when there are events. */
 int netlink_fd(const struct netlink *nl);
 /*
- * Hands over all events that wait. Returns 0, -errno, or -ENOBUFS when the kernel dropped some: the
+ * Hands over all events that wait, also those of kernel bridges about their members: each with the
+ * whole device as it is now. Returns 0, -errno, or -ENOBUFS when the kernel dropped some: the
  * caller then takes a snapshot and compares.
  */
 int netlink_events(struct netlink *nl, netlink_fn *fn, void *ctx);
 /* A snapshot: fn for each device. 0 or -errno. */
 int netlink_links(struct netlink *nl, netlink_fn *fn, void *ctx);
-/* One device by name, with what is true now. 0, -ENODEV or another -errno. */
+/* One device by name or number, with what is true now. 0, -ENODEV or another -errno. */
 int netlink_get(struct netlink *nl, const char *name, struct netlink_link *ret);
+int netlink_get_index(struct netlink *nl, uint32_t ifindex, struct netlink_link *ret);
 
 /* Changes of one device; each 0 or -errno from the kernel. */
 int netlink_set_mac(struct netlink *nl, uint32_t ifindex, uint64_t mac);

@@ -21,7 +21,7 @@ static struct nlmsghdr *canned(char *buf, uint16_t type)
 	static const uint8_t mac[6] = {2, 0, 0, 0, 0, 0x10};
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct ifinfomsg *ifi;
-	struct nlattr *nest;
+	struct nlattr *nest, *slave;
 
 	nlh->nlmsg_type = type;
 	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
@@ -37,6 +37,9 @@ static struct nlmsghdr *canned(char *buf, uint16_t type)
 	nest = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
 	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "veth");
 	mnl_attr_put_strz(nlh, IFLA_INFO_SLAVE_KIND, "bridge");
+	slave = mnl_attr_nest_start(nlh, IFLA_INFO_SLAVE_DATA);
+	mnl_attr_put_u8(nlh, IFLA_BRPORT_STATE, 3);
+	mnl_attr_nest_end(nlh, slave);
 	mnl_attr_nest_end(nlh, nest);
 	return nlh;
 }
@@ -57,6 +60,8 @@ static void link_with_everything(void **state)
 	assert_int_equal(l.master, 12);
 	assert_int_equal(l.promiscuity, 2);
 	assert_int_equal(l.mac, 0x020000000010ULL);
+	assert_true(l.brport);
+	assert_int_equal(l.brport_state, 3);
 	assert_false(l.moved);
 }
 
