@@ -391,6 +391,18 @@ static void crash_is_recovered(void **state)
 	run("ip link del c0");
 }
 
+/* Its descriptor stops waking us: other things that the kernel sends on a new link are few. */
+static bool falls_silent(struct world *w, struct port *p)
+{
+	for (int i = 0; i < 200; i++) {
+		forward(w->x[0], w->x[1]);
+		if (!p->driver->arm(p) &&
+		    poll(&(struct pollfd){.fd = p->fd, .events = POLLIN}, 1, 20) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void down_and_up_again(void **state)
 {
 	struct world *w = *state;
@@ -410,11 +422,7 @@ static void down_and_up_again(void **state)
 
 	/* The other way: down, up, and it still receives; no endless wake-ups. */
 	run("ip link set a1 down; ip link set a1 up");
-	for (int i = 0; i < 100; i++) {
-		forward(w->x[0], w->x[1]);
-		w->x[0]->driver->arm(w->x[0]);
-	}
-	assert_int_equal(poll(&(struct pollfd){.fd = w->x[0]->fd, .events = POLLIN}, 1, 0), 0);
+	assert_true(falls_silent(w, w->x[0]));
 	host_send(w->host[0], NULL, d, sizeof(d));
 	assert_int_equal(forward_n(w, 1), 1);
 }
