@@ -24,7 +24,6 @@ const volatile __u32 vd_trunk;   /* ifindex of the trunk */
 const volatile __u64 vd_cookie;  /* of the socket that puts frames back */
 const volatile __u16 vd_seen;    /* tc_index of a frame that was put back; random, not 0 */
 const volatile __u64 vd_hang_ns; /* a worker that reads nothing for so long hangs; 0 = never */
-const volatile __u8 vd_closed;
 
 struct trunk_shared vd_shared;
 struct trunk_place vd_places[TRUNK_PLACES];
@@ -116,7 +115,7 @@ static __always_inline int drop(struct trunk_place *p)
 static __always_inline int take(struct __sk_buff *skb, struct trunk_place *p, __u32 no)
 {
 	if (worker_hangs(skb)) {
-		if (vd_closed)
+		if (vd_shared.closed)
 			return drop(p);
 		count(&p->hung);
 		return TC_ACT_UNSPEC;
@@ -153,17 +152,17 @@ static __always_inline int at_place(struct __sk_buff *skb, __u32 egress)
 	__u32 what;
 
 	if (!no || *no >= TRUNK_PLACES)
-		return vd_closed ? TC_ACT_SHOT : TC_ACT_UNSPEC; /* being closed */
+		return vd_shared.closed ? TC_ACT_SHOT : TC_ACT_UNSPEC; /* being closed */
 	p = &vd_places[*no];
 	if (skb->tc_index == vd_seen) {
 		/* A gate further on asks for the flag. */
-		if (!vd_closed)
+		if (!vd_shared.closed)
 			skb->tc_index = 0;
 		count(&p->returned);
 		return TC_ACT_UNSPEC;
 	}
 	what = p->what;
-	if (what == TRUNK_DO_PASS || (what == TRUNK_DO_NOTHING_YET && !vd_closed))
+	if (what == TRUNK_DO_PASS || (what == TRUNK_DO_NOTHING_YET && !vd_shared.closed))
 		return TC_ACT_UNSPEC;
 	if (is_reserved(skb)) {
 		count(&p->reserved);

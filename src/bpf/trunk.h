@@ -48,5 +48,6 @@ struct trunk_shared {
 	unsigned long long pad[7];
 	unsigned long long bell_ns;    /* when a place rang for the worker */
 	unsigned int take_reserved;    /* all but 00 and 01 */
+	unsigned int closed;           /* fail closed */
 	unsigned long long exempt[64]; /* bit per VLAN id */
 };

@@ -98,6 +98,8 @@ struct port_driver {
 struct port_env;
 /* How the outbox is called, with a number behind it. */
 #define PORT_ENV_OUTBOX "vdo-"
+/* And trunks: port/trunk.h. */
+#define PORT_ENV_TRUNK "vdt-"
 /* run_dir: for state that outlives a crash (what to restore). 0 or -errno. */
 int port_env_new(const char *run_dir, struct port_env **ret, const char **ret_why);
 struct port_env *port_env_free(struct port_env *e);

@@ -171,7 +171,7 @@ static int load(struct trunk *t, const struct trunk_config *cfg, const char **re
 		return error_origin(-ENOMEM);
 	}
 	o->rodata->vd_trunk = t->tap.ifindex;
-	o->rodata->vd_closed = cfg->closed;
+	o->bss->vd_shared.closed = cfg->closed;
 	o->rodata->vd_hang_ns = (uint64_t)cfg->hang_ms * 1000000u;
 	while (!o->rodata->vd_seen)
 		if (getrandom((void *)&o->rodata->vd_seen, sizeof(o->rodata->vd_seen), 0) < 0)
@@ -209,7 +209,7 @@ static int set_up(struct trunk *t, const struct trunk_config *cfg, const char **
 	*ret_why = "the kernel refuses what it needs";
 	r = port_env_load(t->env, ret_why);
 	if (r == 0)
-		r = helper_open(&t->tap, t->env->sock, TRUNK_DEVICE "%d", ret_why);
+		r = helper_open(&t->tap, t->env->sock, PORT_ENV_TRUNK "%d", ret_why);
 	if (r)
 		return error_trace(r);
 	t->head.ifindex = t->tap.ifindex;
@@ -397,6 +397,11 @@ void trunk_place_counts(const struct port *place, struct trunk_counts *ret)
 }
 
 /* ---- the whole trunk ---- */
+
+void trunk_set_closed(struct trunk *t, bool closed)
+{
+	__atomic_store_n(&t->bpf->bss->vd_shared.closed, closed, __ATOMIC_RELEASE);
+}
 
 void trunk_set_reserved(struct trunk *t, bool take)
 {

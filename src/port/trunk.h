@@ -33,9 +33,6 @@ enum trunk_action {
 	TRUNK_DROP, /* fail closed, and nobody there */
 };
 
-/* How the trunk's device is called, with a number behind it. */
-#define TRUNK_DEVICE "vdt-"
-
 struct trunk;
 
 struct trunk_config {
@@ -83,6 +80,8 @@ struct trunk_counts {
 /* Any thread. */
 void trunk_place_counts(const struct port *place, struct trunk_counts *ret);
 
+/* What happens in a hang, and at places without a plan. Any thread. */
+void trunk_set_closed(struct trunk *t, bool closed);
 /* Reserved addresses 01:80:C2:00:00:0X (other than 00 and 01, which never are) taken as well? */
 void trunk_set_reserved(struct trunk *t, bool take);
 /* VLAN devices on top of a device: their ids never leave the kernel. 4096 bits. */
