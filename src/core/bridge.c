@@ -270,8 +270,10 @@ const struct bport *bridge_nowhere(const struct bridge *br)
 }
 
 /* The number for a new port; 0 when all are taken. */
-static uint16_t free_no(const struct bridge *br, bool host)
+static uint16_t free_no(const struct bridge *br, bool host, uint16_t wanted)
 {
+	if (wanted)
+		return port_by_no(br, wanted) || wanted >= HOST_PORT_NO ? 0 : wanted;
 	if (host)
 		return br->host ? 0 : HOST_PORT_NO;
 	for (uint16_t no = 1; no < HOST_PORT_NO; no++) {
@@ -293,7 +295,7 @@ static void list_ports(struct bridge *br)
 
 int bridge_port_add(struct bridge *br, const struct bport_config *cfg, struct bport **ret)
 {
-	uint16_t no = free_no(br, cfg->host);
+	uint16_t no = free_no(br, cfg->host, cfg->no);
 	struct bport *p;
 
 	if (no == 0)
@@ -405,6 +407,16 @@ void bridge_port_set_fdb_limit(struct bridge *br, struct bport *port, uint32_t m
 {
 	port->fdb_max_learned = max_learned;
 	fdb_set_port_limit(br->fdb, port->no, max_learned);
+}
+
+void bridge_disown(struct bridge *br, struct batch *b)
+{
+	struct drop_set d = {0};
+
+	for (uint32_t i = 0; i < b->n; i++)
+		drop_set_add(&d, &br->nowhere, &b->frames[i], DROP_ORIGIN_GONE);
+	drop_set_put(&d, br);
+	b->n = 0;
 }
 
 void bridge_tx_done(struct bport *port, uint32_t n, uint64_t bytes)

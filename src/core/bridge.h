@@ -108,9 +108,10 @@ struct bport_config {
 	char name[BPORT_NAME_SIZE];
 	uint64_t mac; /* 0: none of its own (a file, a TAP whose other end is a station) */
 	uint32_t mtu;
-	bool host; /* the bridge's own interface; at most one. Kernel's: what the host sends on it
-		    */
-	bool self; /* kernel's only, at most one: what its interface receives */
+	bool host;   /* the bridge's own interface; at most one. Kernel's: what the host sends on it
+		      */
+	bool self;   /* kernel's only, at most one: what its interface receives */
+	uint16_t no; /* 0: the lowest that is free; else a free one */
 	bool link_up;
 	void *owner;
 };
@@ -154,6 +155,8 @@ void bridge_input(struct bridge *br, struct bport *in, struct batch *b);
  * refused with bridge_tx_done(), and resets `out`.
  */
 void bridge_forward(struct bridge *br, struct batch *b, struct egress *out);
+/* A batch of a port that has left meanwhile: dropped (ORIGIN_GONE), counted at bridge_nowhere(). */
+void bridge_disown(struct bridge *br, struct batch *b);
 /* After tx: n frames and bytes went out on the port. */
 void bridge_tx_done(struct bport *port, uint32_t n, uint64_t bytes);
 /* Counts a drop at a port: for drivers and the worker. */

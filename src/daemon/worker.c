@@ -97,7 +97,7 @@ static void transmit(struct worker *w, struct worker_bridge *wb)
 		bp = bridge_port(wb->br, no);
 		was_touched = wp && wp->touched;
 		xmit_send(&w->xmit, wp, bp, e->lists[no].frames, e->lists[no].n);
-		if (wp && wp->touched && !was_touched)
+		if (wp && wp->touched && !was_touched && wp->port->driver->flush)
 			w->touched[w->n_touched++] = wp;
 	}
 	xmit_end(&w->xmit);
@@ -119,14 +119,21 @@ void worker_forward(struct worker *w, struct worker_bridge *wb)
 static uint32_t serve(struct worker *w, struct worker_port *wp, uint64_t now_ns)
 {
 	struct worker_bridge *wb = wp->bridge;
+	struct bport *bp;
 	uint32_t n;
 
 	w->batch.n = 0;
+	w->batch.in_port = 0;
 	w->batch.now_ns = now_ns;
 	n = wp->port->driver->rx(wp->port, &w->batch);
 	if (n == 0)
 		return 0;
-	bridge_input(wb->br, wp->bp, &w->batch);
+	bp = likely(wp->bp) ? wp->bp : bridge_port(wb->br, w->batch.in_port);
+	if (unlikely(!bp)) {
+		bridge_disown(wb->br, &w->batch);
+		return n;
+	}
+	bridge_input(wb->br, bp, &w->batch);
 	worker_forward(w, wb);
 	return n;
 }
@@ -136,9 +143,14 @@ static bool serve_programs(struct worker *w, uint64_t now_ns)
 {
 	bool worked = false;
 
-	for (uint32_t i = 0; i < w->n_bridges; i++)
-		if (w->bridges[i]->inspect)
-			worked |= inspect_poll(w->bridges[i]->inspect, now_ns);
+	for (uint32_t i = 0; i < w->n_bridges; i++) {
+		struct worker_bridge *wb = w->bridges[i];
+
+		if (wb->inspect)
+			worked |= inspect_poll(wb->inspect, now_ns);
+		if (wb->follow)
+			wb->follow(wb);
+	}
 	return worked;
 }
 
@@ -166,7 +178,7 @@ static void note_error(struct worker *w, struct worker_port *wp)
 		return;
 	epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, wp->port->fd, NULL);
 	wp->quiet = true;
-	log_debug("port %s: its descriptor reports nothing but errors", wp->bp->name);
+	log_debug("port %s: its descriptor reports nothing but errors", wp->port->name);
 }
 
 static void drain_event_fd(struct worker *w)
@@ -520,8 +532,14 @@ void worker_bridge_del(struct worker *w, struct worker_bridge *wb)
 
 int worker_port_attach(struct worker *w, struct worker_port *wp)
 {
-	int r = grow(&w->ports, w->n_ports);
+	int r;
 
+	wp->touched = wp->quiet = false;
+	if (!wp->port->driver->rx) {
+		wp->bridge->by_no[wp->bp->no] = wp;
+		return 0;
+	}
+	r = grow(&w->ports, w->n_ports);
 	if (!r)
 		r = grow(&w->touched, w->n_ports);
 	if (!r && wp->port->fd >= 0)
@@ -529,29 +547,41 @@ int worker_port_attach(struct worker *w, struct worker_port *wp)
 	if (r)
 		return error_trace(r);
 	wp->n_errors = 0;
-	wp->quiet = wp->touched = false;
 	wp->ready = true;
 	wp->slot = w->n_ports;
 	w->ports[w->n_ports++] = wp;
 	w->n_without_fd += wp->port->fd < 0;
-	wp->bridge->by_no[wp->bp->no] = wp;
+	if (wp->bp)
+		wp->bridge->by_no[wp->bp->no] = wp;
 	return 0;
 }
 
 void worker_port_detach(struct worker *w, struct worker_port *wp)
 {
+	if (wp->bp)
+		wp->bridge->by_no[wp->bp->no] = NULL;
+	if (!wp->port->driver->rx) {
+		wp->port = NULL;
+		return;
+	}
 	if (wp->port->fd >= 0 && !wp->quiet)
 		epoll_ctl(w->epoll_fd, EPOLL_CTL_DEL, wp->port->fd, NULL);
 	w->n_without_fd -= wp->port->fd < 0;
 	w->ports[wp->slot] = w->ports[--w->n_ports];
 	w->ports[wp->slot]->slot = wp->slot;
-	wp->bridge->by_no[wp->bp->no] = NULL;
 	wp->port = NULL;
+}
+
+void worker_port_drain(struct worker *w, struct worker_port *wp)
+{
+	while (serve(w, wp, clock_now_ns()) > 0)
+		;
+	flush_touched(w);
 }
 
 void worker_port_wake(struct worker *w, struct worker_port *wp)
 {
-	if (!wp->port)
+	if (!wp->port || !wp->port->driver->rx)
 		return;
 	wp->n_errors = 0;
 	wp->ready = true;

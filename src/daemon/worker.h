@@ -19,7 +19,10 @@
 struct worker;
 struct worker_bridge;
 
-/* A port in the loop. Embedded in the daemon's port object. */
+/*
+ * A port in the loop. Embedded in the daemon's port object. Of a trunk (port/trunk.h) one receives
+ * for all: it has no bp; the others have drivers without rx.
+ */
 struct worker_port {
 	struct port *port; /* NULL while the device is away */
 	struct bport *bp;
@@ -39,6 +42,8 @@ struct worker_bridge {
 	struct worker_port *by_no[PORTS_MAX];
 	uint64_t next_tick_ns;   /* 0 = now */
 	struct inspect *inspect; /* rings of netmap programs; NULL: none */
+	/* Called in each round, to see what changed for the kernel's part; NULL: nobody. W */
+	void (*follow)(struct worker_bridge *wb);
 };
 
 /* A descriptor that the worker waits for besides ports. Embedded, as the first member. */
@@ -73,6 +78,8 @@ void worker_bridge_del(struct worker *w, struct worker_bridge *wb);
 /* W. Starts and stops moving frames of wp->port; wp->bp and wp->bridge are set. 0 or -errno. */
 int worker_port_attach(struct worker *w, struct worker_port *wp);
 void worker_port_detach(struct worker *w, struct worker_port *wp);
+/* W. Moves frames of wp until it has none. */
+void worker_port_drain(struct worker *w, struct worker_port *wp);
 /* W. Waits for the port's descriptor again, if worker gave up on it. */
 void worker_port_wake(struct worker *w, struct worker_port *wp);
 /* W. Waits for the descriptor as well. 0 or -errno. */
