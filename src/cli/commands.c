@@ -161,6 +161,14 @@ static const struct arg_spec args_intercept[] = {
 	{"filter", "filter", ARG_TEXT, 0, "EXPRESSION|none"},
 	{"exempt", "exempt", ARG_TEXT, 0, "EXPRESSION|none"},
 	END};
+static const struct arg_spec args_adopt[] = {{"bridge", NULL, ARG_DEV, ARG_REQUIRED, "BR|DEV"},
+					     {"fail", "fail", ARG_CHOICE, 0, NULL, "open|closed"},
+					     {"exempt", "exempt", ARG_TEXT, 0, "EXPRESSION|none"},
+					     {"confirm", "confirm", ARG_UINT, 0, "SECONDS"},
+					     {"dry_run", "dry-run", ARG_FLAG},
+					     END};
+static const struct arg_spec args_release[] = {{"bridge", NULL, ARG_DEV, ARG_REQUIRED, "BR|DEV"},
+					       END};
 static const struct arg_spec args_none[] = {END};
 
 const struct command commands[] = {
@@ -214,6 +222,14 @@ const struct command commands[] = {
 	 "With `all` static entries go too."},
 	{"fdb get", NULL, args_fdb_get, cmd_fdb_get, "fdb.get", "look one address up", NULL},
 
+	{"adopt", NULL, args_adopt, cmd_adopt, "adopt.add",
+	 "let netmap programs open a bridge or device of the kernel",
+	 "It stays the kernel's; nothing is taken while no program reads. With `confirm` it is "
+	 "released after SECONDS unless the command is given again. `dry-run` lists what would be "
+	 "touched. Programs of root adopt by opening, without this command. See viaduct-adopt(7).",
+	 .starts_daemon = true},
+	{"release", NULL, args_release, cmd_simple, "adopt.release",
+	 "end that; programs that have it open lose it", NULL},
 	{"rings", NULL, args_rings, cmd_rings, NULL, "netmap programs and the rings they hold",
 	 "For each ring who has it, what waits in it, what was dropped; for each side of a bridge "
 	 "how frames that came back were recognised."},
@@ -236,7 +252,8 @@ const struct command commands[] = {
 	 "of the command puts everything back."},
 	{"exec", NULL, args_exec, cmd_exec, NULL, "run a netmap program on the daemon's ports",
 	 "Preloads libnetmap, so that a program that was built for the kernel module opens bridges "
-	 "and interfaces of viaduct. Options after PROGRAM are the program's."},
+	 "and interfaces of viaduct and, for root, of the kernel. Starts viaductd when none runs "
+	 "(root). Options after PROGRAM are the program's."},
 	{"check", NULL, args_file, cmd_check, NULL, "is a configuration file right?", NULL},
 	{"reload", NULL, args_reload, cmd_reload, NULL,
 	 "apply what changed in a configuration file, all or nothing", NULL},

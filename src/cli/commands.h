@@ -40,6 +40,9 @@ int cmd_debug_objects(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_rings(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_intercept(struct cli *c, const struct command *cmd, json_t *args);
 
+/* adopt.c: bridges and devices of the kernel */
+int cmd_adopt(struct cli *c, const struct command *cmd, json_t *args);
+
 /* config.c, watch.c, run.c, exec.c, help.c */
 int cmd_check(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_reload(struct cli *c, const struct command *cmd, json_t *args);

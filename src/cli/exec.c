@@ -7,6 +7,8 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
@@ -36,10 +38,35 @@ static const char *find_library(char *buf, size_t size)
 	return access(buf, R_OK) == 0 ? buf : NULL;
 }
 
+/* Does anybody answer to netmap programs? */
+static bool has_daemon(const struct cli *c)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	bool yes;
+
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s/netmap.sock", viaduct_run_dir(c->run_dir));
+	yes = fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof(to)) == 0;
+	if (fd >= 0)
+		close(fd);
+	/* Not permitted, or too many: somebody is there. */
+	return yes || (errno != ENOENT && errno != ECONNREFUSED);
+}
+
+/* A program of root may open what the kernel has, without any command before. */
+static int start_daemon(struct cli *c)
+{
+	int r = geteuid() != 0 || has_daemon(c) ? CLI_OK : cli_connect(c, true);
+
+	c->conn = viaduct_close(c->conn);
+	return r;
+}
+
 int exec_program(struct cli *c, char **argv)
 {
 	const char *before = getenv("LD_PRELOAD"), *lib;
 	char path[PATH_MAX + 64], all[2 * PATH_MAX];
+	int r;
 
 	if (argv[0] && !strcmp(argv[0], "--"))
 		argv++;
@@ -53,6 +80,9 @@ int exec_program(struct cli *c, char **argv)
 	if (strpbrk(lib, ": "))
 		return cli_fail(c, VIADUCT_E_INTERNAL, NULL,
 				"%s: cannot be preloaded: its path has a blank or a colon", lib);
+	r = start_daemon(c);
+	if (r)
+		return r;
 	snprintf(all, sizeof(all), "%s%s%s", before && *before ? before : "",
 		 before && *before ? ":" : "", lib);
 	if (setenv("LD_PRELOAD", all, 1) < 0 ||

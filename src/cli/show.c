@@ -58,25 +58,38 @@ static void brctl_row(struct table *t, const json_t *row)
 	}
 }
 
+/* The rows of the kernel's bridges and devices that are adopted, or not. */
+static void show_kernel(struct table *t, const json_t *rows, bool adopted)
+{
+	bool first = true;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row)
+	{
+		if (!row_bool(row, "kernel") || row_bool(row, "adopted") != adopted)
+			continue;
+		if (first) {
+			table_line(t, STYLE_PLAIN, "");
+			table_line(t, STYLE_DIM,
+				   adopted ? "adopted (of the kernel):"
+					   : "not adopted (bridges of the kernel):");
+		}
+		first = false;
+		brctl_row(t, row);
+	}
+}
+
 /* Our bridges in brctl's columns, the kernel's below, so that scripts do not mix them up. */
 static void show_tables(struct cli *c, const json_t *rows)
 {
 	struct table *t = table_new(c->out, c->color, true, brctl_columns, 4);
-	size_t i, n_kernel = 0;
 	json_t *row;
+	size_t i;
 
-	json_array_foreach(rows, i, row)
-	{
-		if (row_bool(row, "kernel"))
-			n_kernel++;
-		else
-			brctl_row(t, row);
-	}
-	if (n_kernel) {
-		table_line(t, STYLE_PLAIN, "");
-		table_line(t, STYLE_DIM, "not adopted (bridges of the kernel):");
-	}
-	json_array_foreach(rows, i, row) if (row_bool(row, "kernel")) brctl_row(t, row);
+	json_array_foreach(rows, i, row) if (!row_bool(row, "kernel")) brctl_row(t, row);
+	show_kernel(t, rows, true);
+	show_kernel(t, rows, false);
 	table_end(t);
 }
 
@@ -125,7 +138,10 @@ static void complete_kernel_rows(json_t *rows)
 	json_array_foreach(rows, i, row) json_array_foreach(
 		kernel, j, k) if (row_bool(row, "kernel") &&
 				  !strcmp(row_text(row, "ifname"), row_text(k, "ifname")))
+	{
+		json_object_set_new(k, "adopted", json_boolean(row_bool(row, "adopted")));
 		json_object_update(row, k);
+	}
 	json_decref(kernel);
 }
 
@@ -243,7 +259,7 @@ static json_t *link_rows(struct cli *c, int *ret_exit)
 		*ret_exit = add_stats(c, ports);
 	json_array_foreach(*ret_exit ? NULL : bridges, i, br)
 	{
-		if (row_bool(br, "kernel"))
+		if (row_bool(br, "kernel") && !row_bool(br, "adopted"))
 			continue;
 		json_array_append(links, br);
 		json_array_foreach(ports, j, port)

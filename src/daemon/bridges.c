@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mac.h"
+#include "daemon/adopt.h"
 #include "daemon/endpoint.h"
 #include "daemon/events.h"
 #include "daemon/expression.h"
@@ -40,6 +41,23 @@ int bridges_need(struct daemon *d, const char *name, struct vbridge **ret, struc
 		return ctl_fail(err, CTL_E_KERNEL_BRIDGE,
 				"bridge %.64s: a bridge of the kernel, not of viaduct", name);
 	return ctl_fail(err, CTL_E_BRIDGE_NONE, "bridge %.64s: no such bridge", name);
+}
+
+int bridges_need_own(struct daemon *d, const char *name, struct vbridge **ret,
+		     struct ctl_error *err)
+{
+	struct vbridge *vb;
+	int r = bridges_need(d, name, &vb, err);
+
+	if (r)
+		return r;
+	if (!vb->adopted) {
+		*ret = vb;
+		return 0;
+	}
+	ctl_fail(err, CTL_E_KERNEL_BRIDGE, "%.64s: adopted: it stays the kernel's to configure",
+		 name);
+	return ctl_hint(err, "ip link, bridge");
 }
 
 static struct worker *least_loaded(struct daemon *d)
@@ -112,11 +130,11 @@ static void detach(void *arg)
 }
 
 static struct vbridge *vbridge_new(struct daemon *d, const char *name, uint32_t fdb_size,
-				   uint64_t mac)
+				   uint64_t mac, enum bridge_kind kind)
 {
 	struct vbridge *vb = calloc(1, sizeof(*vb));
 	struct bridge_ops ops = {.ctx = vb, .event = events_push};
-	struct bridge_config cfg = {.fdb_capacity = fdb_size, .mac = mac};
+	struct bridge_config cfg = {.kind = kind, .fdb_capacity = fdb_size, .mac = mac};
 
 	if (!vb)
 		return NULL;
@@ -149,7 +167,32 @@ static void vbridge_free(struct vbridge *vb)
 	bridge_free(vb->br);
 	expression_free(vb->filter);
 	expression_free(vb->exempt);
+	adopt_free(vb->adopted);
 	free(vb);
+}
+
+/* Opening a device takes all of its frames, as with netmap. */
+static void take_all(void *arg)
+{
+	struct intercept *ic = bridge_intercept(arg);
+	struct intercept_settings s = ic->set;
+
+	s.mode = INTERCEPT_ALL;
+	intercept_set(ic, &s);
+}
+
+struct vbridge *bridges_new_kernel(struct daemon *d, const char *name, bool is_bridge)
+{
+	/* Local entries only: an address per member, and the interface's. */
+	struct vbridge *vb =
+		vbridge_new(d, name, 2 * PORTS_MAX, 0, is_bridge ? BRIDGE_ADOPTED : BRIDGE_NETDEV);
+
+	if (!vb)
+		return NULL;
+	if (!is_bridge)
+		worker_call(vb->w, take_all, vb->br);
+	list_append(&d->bridges, &vb->node);
+	return vb;
 }
 
 static int add_host(struct vbridge *vb, struct ctl_error *err)
@@ -176,7 +219,7 @@ int bridges_add(struct daemon *d, const char *name, const json_t *values, struct
 	if (r)
 		return r;
 	vb = vbridge_new(d, name, fdb_size > 0 ? (uint32_t)fdb_size : FDB_SIZE_DEFAULT,
-			 mac ? mac : random_mac());
+			 mac ? mac : random_mac(), BRIDGE_OWN);
 	if (!vb)
 		return ctl_fail(err, CTL_E_INTERNAL, "bridge %s: no memory", name);
 	/* Known before its interface appears: no pattern may take that for a port. */
@@ -199,6 +242,10 @@ int bridges_add(struct daemon *d, const char *name, const json_t *values, struct
 static void close_ports(struct vbridge *vb)
 {
 	endpoint_bridge_gone(vb->d, vb);
+	if (vb->adopted) {
+		adopt_detach(vb);
+		return;
+	}
 	list_for_each_safe (i, &vb->ports) {
 		struct vport *vp = list_entry(i, struct vport, node);
 
@@ -306,7 +353,7 @@ void bridges_follow(struct vbridge *vb)
 	uint32_t mtu = bridge_mtu(vb->br);
 	int r = 0;
 
-	if (!host || !host->ifindex)
+	if (!host || !host->ifindex || vb->adopted)
 		return;
 	if (echo_last(&host->mac_echo) != mac) {
 		echo_write(&host->mac_echo, mac);

@@ -19,6 +19,7 @@
 
 #define BRIDGE_ALIAS "viaduct bridge" /* IFLA_IFALIAS of our TAPs */
 
+struct adopted;
 struct expression;
 struct vport;
 
@@ -34,6 +35,7 @@ struct vbridge {
 	uint32_t fdb_size;
 	uint32_t n_rings; /* of a netmap port that is opened on it, of each kind */
 	struct expression *filter, *exempt; /* of interception; NULL: none */
+	struct adopted *adopted;            /* NULL: a bridge of ours; else daemon/adopt.h */
 	/* the worker's, see events.c */
 	struct limit limits[BRIDGE_EVENT_N];
 	uint64_t n_events[BRIDGE_EVENT_N];
@@ -45,6 +47,9 @@ struct vbridge {
 		     vb = NULL)
 
 struct vbridge *bridges_find(struct daemon *d, const char *name);
+/* bridges_need(), and it must be ours: CTL_E_KERNEL_BRIDGE for adopted ones. */
+int bridges_need_own(struct daemon *d, const char *name, struct vbridge **ret,
+		     struct ctl_error *err);
 /* bridges_find() or CTL_E_BRIDGE_NONE, CTL_E_KERNEL_BRIDGE. */
 int bridges_need(struct daemon *d, const char *name, struct vbridge **ret, struct ctl_error *err);
 /*
@@ -52,9 +57,11 @@ int bridges_need(struct daemon *d, const char *name, struct vbridge **ret, struc
  * is left behind then.
  */
 int bridges_add(struct daemon *d, const char *name, const json_t *values, struct ctl_error *err);
+/* The daemon's side of a bridge or device of the kernel, for adopt.c; NULL: no memory. */
+struct vbridge *bridges_new_kernel(struct daemon *d, const char *name, bool is_bridge);
 /* Removes the bridge, its ports and its interface. */
 void bridges_del(struct vbridge *vb);
-/* At the end of the daemon: as bridges_del(), but the interface stays. */
+/* At the end of the daemon, and of adoption: as bridges_del(), but the interface stays. */
 void bridges_close(struct vbridge *vb);
 /* Applies checked settings; those that are missing stay. */
 void bridges_set(struct vbridge *vb, const json_t *values);

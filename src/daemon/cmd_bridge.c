@@ -27,7 +27,7 @@ static int bridge_add(struct cmd_call *c)
 static int bridge_del(struct cmd_call *c)
 {
 	struct vbridge *vb;
-	int r = bridges_need(c->d, cmd_arg(c, "bridge"), &vb, &c->err);
+	int r = bridges_need_own(c->d, cmd_arg(c, "bridge"), &vb, &c->err);
 
 	if (r)
 		return r;
@@ -38,7 +38,7 @@ static int bridge_del(struct cmd_call *c)
 static int bridge_set_cmd(struct cmd_call *c)
 {
 	struct vbridge *vb;
-	int r = bridges_need(c->d, cmd_arg(c, "bridge"), &vb, &c->err);
+	int r = bridges_need_own(c->d, cmd_arg(c, "bridge"), &vb, &c->err);
 
 	if (r)
 		return r;
@@ -85,7 +85,8 @@ static json_t *port_names(struct vbridge *vb)
 {
 	json_t *a = json_array();
 
-	for_each_port(vp, vb) if (!vp->host) json_array_append_new(a, json_string(vp->name));
+	for_each_port(vp, vb) if (!vp->host && !vp->self)
+		json_array_append_new(a, json_string(vp->name));
 	return a;
 }
 
@@ -106,19 +107,24 @@ static json_t *flag_names(const struct vport *host)
 
 static json_t *bridge_row(struct vbridge *vb)
 {
+	static const char *const kinds[] = {"viaduct", "bridge", "netdev"};
 	char mac[MAC_TEXT_SIZE];
 
 	return json_pack(
 		"{s:s, s:i, s:s, s:i, s:s, s:b, s:b, s:i, s:o, s:{s:s, s:o}, s:o}", "ifname",
 		vb->name, "ifindex", vb->host ? (int)vb->host->ifindex : 0, "address",
-		mac_format(bridge_mac(vb->br), mac), "mtu", (int)bridge_mtu(vb->br), "operstate",
-		vb->host ? ports_operstate(vb->host) : "NOTPRESENT", "kernel", 0, "adopted", 0,
-		"worker", (int)worker_id(vb->w), "ports", port_names(vb), "linkinfo", "info_kind",
-		"viaduct", "info_data", info_data(vb), "flags", flag_names(vb->host));
+		mac_format(vb->adopted && vb->host ? vb->host->mac : bridge_mac(vb->br), mac),
+		"mtu", vb->adopted && vb->host ? (int)vb->host->mtu : (int)bridge_mtu(vb->br),
+		"operstate", vb->host ? ports_operstate(vb->host) : "NOTPRESENT", "kernel",
+		vb->adopted != NULL, "adopted", vb->adopted != NULL, "worker",
+		(int)worker_id(vb->w), "ports", port_names(vb), "linkinfo", "info_kind",
+		kinds[bridge_kind(vb->br)], "info_data", info_data(vb), "flags",
+		flag_names(vb->host));
 }
 
 /* Kernel bridges and their members, from one snapshot. */
 struct kernel_job {
+	struct daemon *d;
 	const char *only;
 	json_t *bridges; /* by ifindex as text */
 	bool members;    /* second pass */
@@ -137,7 +143,8 @@ static void kernel_link(void *ctx, bool gone, const struct netlink_link *l)
 			json_array_append_new(json_object_get(row, "ports"), json_string(l->name));
 		return;
 	}
-	if (strcmp(l->kind, "bridge") || (job->only && strcmp(job->only, l->name)))
+	if (strcmp(l->kind, "bridge") || (job->only && strcmp(job->only, l->name)) ||
+	    bridges_find(job->d, l->name))
 		return;
 	snprintf(key, sizeof(key), "%u", l->ifindex);
 	row = json_pack("{s:s, s:i, s:s, s:i, s:s, s:[], s:b, s:b, s:{s:s}}", "ifname", l->name,
@@ -150,7 +157,7 @@ static void kernel_link(void *ctx, bool gone, const struct netlink_link *l)
 /* Returns how many there were. */
 static uint64_t show_kernel(struct cmd_call *c, const char *only)
 {
-	struct kernel_job job = {.only = only, .bridges = json_object()};
+	struct kernel_job job = {.d = c->d, .only = only, .bridges = json_object()};
 	uint64_t before = c->rows;
 	const char *key;
 	json_t *row;

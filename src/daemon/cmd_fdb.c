@@ -87,14 +87,18 @@ static int parse_place(struct cmd_call *c, struct vbridge **ret, struct vport **
 		return ctl_fail(&c->err, CTL_E_ARGS, "fdb: bridge or port is missing");
 	if (bridge)
 		r = bridges_need(c->d, bridge, ret, &c->err);
-	if (!r && port && *ret && !strcmp(port, (*ret)->name))
-		return 0; /* the bridge's own interface */
-	if (!r && port && !*ret && (*ret = bridges_find(c->d, port)))
-		return 0;
-	if (!r && port)
+	if (!r && port && !*ret)
+		*ret = bridges_find(c->d, port);
+	/* Else it is the bridge's own interface. */
+	if (!r && port && !(*ret && !strcmp(port, (*ret)->name)))
 		r = ports_need(c->d, *ret, port, ret_port, &c->err);
 	if (!r && *ret_port)
 		*ret = (*ret_port)->vb;
+	if (!r && *ret && (*ret)->adopted) {
+		ctl_fail(&c->err, CTL_E_KERNEL_BRIDGE, "%s: adopted: its FDB is the kernel's",
+			 (*ret)->name);
+		r = ctl_hint(&c->err, "bridge fdb show br %s", (*ret)->name);
+	}
 	return r;
 }
 
@@ -215,7 +219,7 @@ static int dump_filters(struct dump *d, struct cmd_call *c)
 		snprintf(d->port, sizeof(d->port), "%s", vp ? vp->name : vb->name);
 	for_each_bridge(b, c->d)
 	{
-		if (vb && b != vb)
+		if ((vb && b != vb) || b->adopted)
 			continue;
 		memcpy(d->bridges[d->n_bridges++], b->name, BPORT_NAME_SIZE);
 	}
@@ -376,7 +380,7 @@ static int fdb_flush_cmd(struct cmd_call *c)
 	struct entry_job job = {.flush = {.port = -1}};
 	const char *port = cmd_arg(c, "port");
 	struct vport *vp;
-	int r = bridges_need(c->d, cmd_arg(c, "bridge"), &job.vb, &c->err);
+	int r = bridges_need_own(c->d, cmd_arg(c, "bridge"), &job.vb, &c->err);
 
 	if (!r && port)
 		r = ports_need(c->d, job.vb, port, &vp, &c->err);

@@ -37,7 +37,7 @@ static int port_add(struct cmd_call *c)
 	};
 	struct vbridge *vb;
 	struct vport *vp;
-	int r = bridges_need(c->d, cmd_arg(c, "bridge"), &vb, &c->err);
+	int r = bridges_need_own(c->d, cmd_arg(c, "bridge"), &vb, &c->err);
 
 	/* "tap:NAME" as people write it. */
 	if (!strncmp(req.name, "tap:", 4)) {
@@ -59,13 +59,16 @@ static int need_port(struct cmd_call *c, struct vport **ret)
 {
 	const char *bridge = cmd_arg(c, "bridge"), *name = cmd_arg(c, "port");
 	struct vbridge *vb = NULL;
-	int r = bridge ? bridges_need(c->d, bridge, &vb, &c->err) : 0;
+	int r = bridge ? bridges_need_own(c->d, bridge, &vb, &c->err) : 0;
 
 	if (r)
 		return r;
 	if (!strncmp(name, "tap:", 4))
 		name += 4;
-	return ports_need(c->d, vb, name, ret, &c->err);
+	r = ports_need(c->d, vb, name, ret, &c->err);
+	if (!r && (*ret)->vb->adopted)
+		r = bridges_need_own(c->d, (*ret)->vb->name, &vb, &c->err);
+	return r;
 }
 
 static int port_del(struct cmd_call *c)

@@ -75,31 +75,39 @@ static json_t *bridges(struct daemon *d)
 	{
 		int n = 0;
 
-		for_each_port(vp, vb) n += !vp->host;
-		json_array_append_new(a, json_pack("{s:s, s:i}", "ifname", vb->name, "ports", n));
+		for_each_port(vp, vb) n += !vp->host && !vp->self;
+		json_array_append_new(a, json_pack("{s:s, s:i, s:b}", "ifname", vb->name, "ports",
+						   n, "adopted", vb->adopted != NULL));
 	}
 	return a;
 }
 
+struct kernel_job {
+	struct daemon *d;
+	json_t *names;
+};
+
 static void kernel_bridge(void *ctx, bool gone, const struct netlink_link *l)
 {
-	if (!strcmp(l->kind, "bridge"))
-		json_array_append_new(ctx, json_string(l->name));
+	struct kernel_job *job = ctx;
+
+	if (!strcmp(l->kind, "bridge") && !bridges_find(job->d, l->name))
+		json_array_append_new(job->names, json_string(l->name));
 }
 
 static int status(struct cmd_call *c)
 {
 	struct daemon *d = c->d;
-	json_t *kernel = json_array();
+	struct kernel_job kernel = {d, json_array()};
 
-	netlink_links(d->nl, kernel_bridge, kernel);
-	c->result = json_pack("{s:s, s:i, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:i, s:I}", "version",
-			      DAEMON_VERSION, "pid", (int)getpid(), "uptime_s",
-			      (json_int_t)((clock_now_ns() - d->start_ns) / CLOCK_SECOND_NS),
-			      "netns", (json_int_t)d->netns, "run_dir", d->run_dir, "workers",
-			      workers(d), "memory", memory(d), "bridges", bridges(d),
-			      "kernel_bridges", kernel, "clients", (int)server_n_conns(d->server),
-			      "events_lost", (json_int_t)events_lost(d->events));
+	netlink_links(d->nl, kernel_bridge, &kernel);
+	c->result = json_pack(
+		"{s:s, s:i, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:i, s:I}", "version",
+		DAEMON_VERSION, "pid", (int)getpid(), "uptime_s",
+		(json_int_t)((clock_now_ns() - d->start_ns) / CLOCK_SECOND_NS), "netns",
+		(json_int_t)d->netns, "run_dir", d->run_dir, "workers", workers(d), "memory",
+		memory(d), "bridges", bridges(d), "kernel_bridges", kernel.names, "clients",
+		(int)server_n_conns(d->server), "events_lost", (json_int_t)events_lost(d->events));
 	return 0;
 }
 

@@ -21,6 +21,7 @@
 #include <sys/random.h>
 
 #include "base/log.h"
+#include "daemon/adopt.h"
 #include "daemon/bridges.h"
 #include "daemon/endpoint_internal.h"
 #include "daemon/events.h"
@@ -425,6 +426,7 @@ void endpoint_release(struct nm_client *c)
 	struct endpoints *es = c->es;
 	struct nm_port *p = c->port;
 	struct bind_job job = {p, c, 0};
+	struct vbridge *unused = NULL;
 	char text[96];
 
 	if (!c->registered)
@@ -441,11 +443,15 @@ void endpoint_release(struct nm_client *c)
 		put_rings(p, c);
 		if (p->vb)
 			events_link(es->d, "detach", p->vb, NULL);
-		if (--p->n_clients == 0)
+		if (--p->n_clients == 0) {
+			unused = p->vb;
 			endpoint_port_close(p);
+		}
 	}
 	c->port = NULL;
 	endpoint_leave(es);
+	if (unused)
+		adopt_unused(unused);
 }
 
 static void shut_in_worker(void *arg)

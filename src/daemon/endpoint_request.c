@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "daemon/adopt.h"
 #include "daemon/bridges.h"
 #include "daemon/endpoint_internal.h"
 #include "daemon/events.h"
@@ -103,12 +104,34 @@ static int check_options(struct attach_msg *m)
 	return r;
 }
 
+/* The errno that a program gets for a sentence of the daemon's. */
+static int errno_of(const struct ctl_error *err)
+{
+	switch (err->code) {
+	case CTL_E_DEV_NONE:
+		return -ENXIO;
+	case CTL_E_PRIVILEGE:
+		return -EPERM;
+	case CTL_E_DEV_BUSY:
+	case CTL_E_PORT_MEMBER:
+		return -EBUSY;
+	case CTL_E_DEV_KIND:
+		return -EOPNOTSUPP;
+	default:
+		return -EIO;
+	}
+}
+
 /*
- * What a name means, in the order of netmap(4): null port, monitor, pipe, VALE, interface. Only
- * bridges of ours are there so far. 0 and *ret, or -errno.
+ * What a name means, in the order of netmap(4): null port, monitor, pipe, VALE, interface. 0 and
+ * *ret, NULL for an interface of the kernel that nobody has adopted yet; or -errno.
  */
 static int resolve(struct endpoints *es, const char *name, uint64_t flags, struct vbridge **ret)
 {
+	struct netlink_link l;
+	struct ctl_error err;
+	int r;
+
 	if (flags & (NR_MONITOR_TX | NR_MONITOR_RX | NR_ZCOPY_MON))
 		return -EOPNOTSUPP;
 	if (strpbrk(name, "{}"))
@@ -116,7 +139,32 @@ static int resolve(struct endpoints *es, const char *name, uint64_t flags, struc
 	if (!strncmp(name, "vale", 4))
 		return -EOPNOTSUPP;
 	*ret = bridges_find(es->d, name);
-	return *ret ? 0 : -ENXIO;
+	if (*ret)
+		return 0;
+	r = adopt_check(es->d, name, &l, &err);
+	if (r && err.code != CTL_E_DEV_NONE)
+		log_warn("netmap: %s", err.text);
+	return r ? errno_of(&err) : 0;
+}
+
+/* As resolve(), and adopts what is the kernel's. */
+static int resolve_to_open(struct nm_client *c, const char *name, uint64_t flags,
+			   struct vbridge **ret)
+{
+	struct ctl_error err;
+	int r = resolve(c->es, name, flags, ret);
+
+	if (r || *ret)
+		return r;
+	if (c->peer.uid != 0) {
+		log_warn("netmap: %s: only root's programs adopt, and uid=%u is not", name,
+			 (unsigned int)c->peer.uid);
+		return -EPERM;
+	}
+	r = adopt_add(c->es->d, name, true, ret, &err);
+	if (r)
+		log_warn("netmap: %s", err.text);
+	return r ? errno_of(&err) : 0;
 }
 
 static uint64_t memory_size(const struct endpoints *es)
@@ -132,8 +180,10 @@ static int check_mem_id(const struct endpoints *es, uint16_t id)
 
 static uint32_t rings_of(const struct endpoints *es, const struct vbridge *vb)
 {
-	const struct nm_port *p = endpoint_port_find(es, vb);
+	const struct nm_port *p = vb ? endpoint_port_find(es, vb) : NULL;
 
+	if (!vb)
+		return 1;
 	return p ? p->n_rings : vb->n_rings;
 }
 
@@ -303,10 +353,15 @@ static int register_any(struct nm_client *c, const struct attach_msg *m, struct 
 
 	if (req->nr_mode == NR_REG_NULL)
 		return register_null(c, m->h.name, req);
-	r = resolve(c->es, m->h.name, req->nr_flags, &vb);
+	r = check_mem_id(c->es, req->nr_mem_id);
 	if (!r)
-		r = check_mem_id(c->es, req->nr_mem_id);
-	return r ? r : register_bridge(c, vb, req);
+		r = resolve_to_open(c, m->h.name, req->nr_flags, &vb);
+	if (r)
+		return r;
+	r = register_bridge(c, vb, req);
+	if (r && !endpoint_port_find(c->es, vb))
+		adopt_unused(vb);
+	return r;
 }
 
 static int do_register(struct nm_client *c, const struct attach_msg *m, struct nm_reply *ret)

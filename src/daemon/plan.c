@@ -176,7 +176,7 @@ static int drop_bridges(struct plan *p)
 		const char *name = text_of(json_array_get(list, i), "name");
 		struct vbridge *vb = bridges_find(p->d, name);
 
-		if (!vb || config_bridge(p->new, name))
+		if (!vb || vb->adopted || config_bridge(p->new, name))
 			continue;
 		bridges_del(vb);
 		note(p, json_sprintf("delbr %s", name));

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mac.h"
+#include "daemon/adopt.h"
 #include "daemon/events.h"
 #include "daemon/keys.h"
 #include "daemon/plan.h"
@@ -110,7 +111,9 @@ static int check_device(const struct netlink_link *l, struct ctl_error *err)
 	if (!strcmp(l->kind, "bridge"))
 		return ctl_fail(err, CTL_E_DEV_KIND, "port %s: a bridge cannot be a port", l->name);
 	/* Frames would leave through it and come in again; "v*" and "*" match it, too. */
-	if (!strncmp(l->name, PORT_ENV_OUTBOX, strlen(PORT_ENV_OUTBOX)) && !strcmp(l->kind, "tun"))
+	if (!strcmp(l->kind, "tun") &&
+	    (!strncmp(l->name, PORT_ENV_OUTBOX, strlen(PORT_ENV_OUTBOX)) ||
+	     !strncmp(l->name, PORT_ENV_TRUNK, strlen(PORT_ENV_TRUNK))))
 		return ctl_fail(err, CTL_E_DEV_KIND,
 				"port %s: viaduct's own helper device cannot be a port", l->name);
 	if (l->type != ARPHRD_ETHER)
@@ -333,6 +336,7 @@ static void vport_free(struct vport *vp)
 
 struct join_job {
 	struct vport *vp;
+	uint16_t no; /* of a place of a trunk */
 	int r;
 };
 
@@ -344,6 +348,8 @@ static void join(void *arg)
 		.mac = own_mac(vp),
 		.mtu = vp->mtu,
 		.host = vp->host,
+		.self = vp->self,
+		.no = vp->vb->adopted && !vp->host ? job->no : 0,
 		.link_up = vp->up,
 		.owner = vp,
 	};
@@ -460,9 +466,57 @@ int ports_add(struct vbridge *vb, const struct port_request *req, struct vport *
 	return 0;
 }
 
+static void follow_name(struct vport *vp, const struct netlink_link *l);
+
+int ports_add_place(struct vbridge *vb, const struct place_request *req, struct vport **ret,
+		    struct ctl_error *err)
+{
+	const struct port_request pr = {.name = req->l->name, .driver = "trunk"};
+	struct vport *vp = vport_new(vb, &pr);
+	struct join_job job = {.vp = vp, .no = req->no};
+	int r;
+
+	if (!vp) {
+		close_driver(vb->d, req->port);
+		return ctl_fail(err, CTL_E_INTERNAL, "port %s: no memory", req->l->name);
+	}
+	vp->host = req->host;
+	vp->self = req->self;
+	vp->port = req->port;
+	vp->port->bufs = worker_bufs(vb->w);
+	take_link(vp, req->l);
+	vp->up = true; /* what was taken may go back, whatever the link is now */
+	worker_call(vb->w, join, &job);
+	if (job.r) {
+		r = join_error(vp, job.r, err);
+		vport_free(vp);
+		return r;
+	}
+	/* commit */
+	list_append(&vb->ports, &vp->node);
+	*ret = vp;
+	if (vp->host)
+		vb->host = vp;
+	if (vp->host || vp->self)
+		return 0;
+	log_info("port %s: inspected as a member of %s no=%u", vp->name, vb->name, vp->wp.bp->no);
+	events_link(vb->d, "port-add", vb, vp->name);
+	return 0;
+}
+
+void ports_follow_place(struct vport *vp, const struct netlink_link *l)
+{
+	follow_name(vp, l);
+	if (l->mac == vp->mac && l->mtu == vp->mtu)
+		return;
+	take_link(vp, l);
+	vp->up = true;
+	worker_call(vp->vb->w, change_link, vp);
+}
+
 void ports_del(struct vport *vp)
 {
-	if (!vp->host) {
+	if (!vp->host && !vp->self) {
 		log_info("port %s: left %s", vp->name, vp->vb->name);
 		events_link(vp->vb->d, "port-del", vp->vb, vp->name);
 	}
@@ -569,7 +623,7 @@ static void follow_name(struct vport *vp, const struct netlink_link *l)
 {
 	if (!strcmp(vp->name, l->name))
 		return;
-	if (vp->host) {
+	if (vp->host || vp->self) {
 		log_warn("bridge %s: its interface was renamed to %s; the bridge keeps its name",
 			 vp->name, l->name);
 		return;
@@ -643,7 +697,12 @@ static void follow_device(struct vport *vp, const struct netlink_link *l)
 
 static struct vport *find_by_index(struct daemon *d, uint32_t ifindex)
 {
-	for_each_bridge(vb, d) for_each_port(vp, vb) if (vp->ifindex == ifindex) return vp;
+	for_each_bridge(vb, d)
+	{
+		if (vb->adopted) /* follows by itself, and has several ports on one device */
+			continue;
+		for_each_port(vp, vb) if (vp->ifindex == ifindex) return vp;
+	}
 	return NULL;
 }
 
@@ -701,6 +760,7 @@ void ports_follow_link(struct daemon *d, bool gone, const struct netlink_link *l
 	struct vport *vp = find_by_index(d, l->ifindex);
 	bool appeared = has_appeared(d, gone, l);
 
+	adopt_follow_link(d, gone, l);
 	if (vp && gone) {
 		follow_gone(vp, l);
 		return;
@@ -712,6 +772,8 @@ void ports_follow_link(struct daemon *d, bool gone, const struct netlink_link *l
 	if (gone)
 		return;
 	vp = ports_find(d, NULL, l->name);
+	if (vp && vp->vb->adopted)
+		return;
 	if (vp && !vp->port && !vp->tap)
 		come_back(vp, l);
 	else if (!vp && appeared)
@@ -758,7 +820,12 @@ void ports_follow_all(struct daemon *d)
 		return;
 	}
 	for_each_bridge(vb, d)
+	{
+		if (vb->adopted)
+			continue;
 		for_each_port(vp, vb) if (vp->ifindex && !snapshot_has(&s, vp->ifindex)) vanish(vp);
+	}
+	adopt_follow_all(d, s.links, s.n);
 	for (size_t i = 0; i < s.n; i++)
 		ports_follow_link(d, false, &s.links[i]);
 	free(s.links);

@@ -47,6 +47,7 @@ struct vport {
 	struct echo mac_echo, mtu_echo; /* of the host's port */
 	bool up;
 	bool host;
+	bool self;        /* of an adopted bridge or device: what its interface receives */
 	bool tap;         /* we made the device */
 	bool from_config; /* the configuration file has a place for it */
 	bool moved;       /* our TAP lives in another namespace now */
@@ -78,6 +79,17 @@ int ports_check_driver(const struct port_request *req, struct ctl_error *err);
 /* 0 and *ret, or an error code with *err filled; nothing is left behind then. */
 int ports_add(struct vbridge *vb, const struct port_request *req, struct vport **ret,
 	      struct ctl_error *err);
+/* A place of a trunk, for adopt.c. */
+struct place_request {
+	const struct netlink_link *l;
+	struct port *port; /* open already, and closed by the vport or on failure */
+	uint16_t no;       /* which the engine's port gets */
+	bool host, self;
+};
+int ports_add_place(struct vbridge *vb, const struct place_request *req, struct vport **ret,
+		    struct ctl_error *err);
+/* Its device is as l says now. */
+void ports_follow_place(struct vport *vp, const struct netlink_link *l);
 void ports_del(struct vport *vp);
 /* Applies checked flags and values. */
 void ports_set(struct vport *vp, const json_t *values);

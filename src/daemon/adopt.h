@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Bridges and devices that stay the kernel's, while programs look at what passes them. Each is a
+ * struct vbridge whose engine forwards nothing itself (core/through.c); its ports are places of a
+ * trunk (port/trunk.h): one per member, one for what the interface receives and one for what the
+ * host sends on it. This module makes and removes them, follows the kernel, and tells the trunk
+ * what is taken.
+ *
+ * Main thread, except for adopt_follow_plan().
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/bridges.h"
+#include "sys/netlink.h"
+
+#define ADOPT_HANG_MS 1000u /* of the worker, until the kernel goes round it */
+
+struct loop_source;
+struct trunk;
+
+struct adopted {
+	struct vbridge *vb;
+	uint32_t ifindex;    /* of the interface; 0: it is away */
+	struct trunk *trunk; /* NULL: the interface is away */
+	struct worker_port rx;
+	uint16_t next_no;            /* for the next place */
+	bool by_open;                /* goes with the last program that has it open */
+	struct loop_source *confirm; /* releases it; NULL: for good */
+	/* the worker's */
+	bool dirty;                 /* places came or changed */
+	uint8_t member, self, host; /* enum trunk_action, as told to places */
+	bool reserved, closed;
+};
+
+/*
+ * Adopts a bridge of the kernel, or a device that is no bridge. by_open: for a program, not for an
+ * operator. 0 and *ret, or an error code with *err filled; nothing is left behind then.
+ */
+int adopt_add(struct daemon *d, const char *name, bool by_open, struct vbridge **ret,
+	      struct ctl_error *err);
+/* The same checks, and nothing else. */
+int adopt_check(struct daemon *d, const char *name, struct netlink_link *ret_link,
+		struct ctl_error *err);
+/* Nobody has it open any more: one that was adopted for a program goes. */
+void adopt_unused(struct vbridge *vb);
+/* Takes everything off the kernel's devices; the programs are gone already. Of bridges_close(). */
+void adopt_detach(struct vbridge *vb);
+void adopt_free(struct adopted *ad);
+
+/* A device is as l says now, or gone. */
+void adopt_follow_link(struct daemon *d, bool gone, const struct netlink_link *l);
+/* All devices there are, after lost events. */
+void adopt_follow_all(struct daemon *d, const struct netlink_link *links, size_t n);
