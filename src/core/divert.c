@@ -144,7 +144,7 @@ static inline bool choose_ring(struct diversion *v, struct frame *f)
 {
 	const struct intercept *ic = &v->br->intercept;
 	uint32_t hash = flowhash(&ic->key, f);
-	uint32_t ring = (uint32_t)((uint64_t)hash * ic->set.n_rings >> 32);
+	uint32_t ring = (uint32_t)((uint64_t)hash * ic->set.n_rings[v->no] >> 32);
 
 	if (unlikely(!(v->side->live >> ring & 1)))
 		return false;

@@ -446,7 +446,7 @@ static void both_directions_share_a_ring(void **state)
 	uint64_t seen = 0;
 
 	s.mode = ALL;
-	s.n_rings = 64;
+	s.n_rings[INTERCEPT_NIC] = s.n_rings[INTERCEPT_HOST] = 64;
 	intercept_set(l->ic, &s);
 	ilab_rings(l, LIVE);
 	for (uint64_t i = 0; i < 64; i++) {
@@ -462,6 +462,30 @@ static void both_directions_share_a_ring(void **state)
 		seen |= 1ULL << there;
 	}
 	assert_in_range(__builtin_popcountll(seen), 30, 64);
+}
+
+/* Host frames spread over as many rings as that side has. */
+static void host_frames_have_their_own_rings(void **state)
+{
+	struct ilab *l = *state;
+	struct intercept_settings s = l->ic->set;
+	uint64_t seen[INTERCEPT_SIDE_N] = {0};
+
+	s.mode = ALL;
+	s.n_rings[INTERCEPT_NIC] = 8;
+	s.n_rings[INTERCEPT_HOST] = 2;
+	intercept_set(l->ic, &s);
+	ilab_rings(l, LIVE);
+	for (uint64_t i = 0; i < 64; i++) {
+		ilab_send(l, l->a, AA, BB + (i << 8));
+		seen[INTERCEPT_NIC] |= 1ULL << l->origins[0].ring;
+		ilab_forget(l);
+		ilab_send(l, l->host, XX, BB + (i << 8));
+		seen[INTERCEPT_HOST] |= 1ULL << l->origins[0].ring;
+		ilab_forget(l);
+	}
+	assert_int_equal(seen[INTERCEPT_NIC], 0xff);
+	assert_int_equal(seen[INTERCEPT_HOST], 0x3);
 }
 
 static void learning_counters_and_generations(void **state)
@@ -503,6 +527,7 @@ int main(void)
 		T(frames_longer_than_a_slot_by_setting),
 		T(a_full_ring_drops_or_lets_pass),
 		T(both_directions_share_a_ring),
+		T(host_frames_have_their_own_rings),
 		T(learning_counters_and_generations),
 	};
 

@@ -23,7 +23,8 @@
 void intercept_settings_init(struct intercept_settings *s)
 {
 	memset(s, 0, sizeof(*s));
-	s->n_rings = 1;
+	for (int i = 0; i < INTERCEPT_SIDE_N; i++)
+		s->n_rings[i] = 1;
 	s->stall_ms = 1000;
 	s->slot_len = 2048;
 }
@@ -35,9 +36,10 @@ static bool ring_is_live(uint8_t state)
 
 static uint64_t live_rings(const struct intercept *ic, const struct intercept_side_state *s)
 {
+	const uint32_t n = ic->set.n_rings[s - ic->sides];
 	uint64_t r = 0;
 
-	for (uint32_t i = 0; i < ic->set.n_rings; i++)
+	for (uint32_t i = 0; i < n; i++)
 		r |= (uint64_t)ring_is_live(s->rings[i]) << i;
 	return r;
 }
@@ -101,8 +103,9 @@ void intercept_set(struct intercept *ic, const struct intercept_settings *s)
 		ic->set.reserved = def.reserved;
 	if (s->oversize >= INTERCEPT_OVERSIZE_N)
 		ic->set.oversize = def.oversize;
-	if (s->n_rings < 1 || s->n_rings > RINGS_MAX)
-		ic->set.n_rings = def.n_rings;
+	for (int i = 0; i < INTERCEPT_SIDE_N; i++)
+		if (s->n_rings[i] < 1 || s->n_rings[i] > RINGS_MAX)
+			ic->set.n_rings[i] = def.n_rings[i];
 	if (s->stall_ms == 0)
 		ic->set.stall_ms = def.stall_ms;
 	if (s->slot_len == 0)

@@ -37,6 +37,9 @@ enum intercept_oversize {
 	INTERCEPT_OVERSIZE_N
 };
 
+/* NIC side: what ports received. Host side: what the host sends. As in EGRESS_RING(). */
+enum intercept_side { INTERCEPT_NIC, INTERCEPT_HOST, INTERCEPT_SIDE_N };
+
 /* An expression, compiled by the daemon. fn NULL: none. */
 struct intercept_match {
 	bool (*fn)(void *ctx, const struct frame *f);
@@ -50,7 +53,7 @@ struct intercept_settings {
 	uint8_t reserved; /* enum intercept_reserved */
 	uint8_t oversize; /* enum intercept_oversize */
 	bool reserved_tx; /* programs may send to reserved addresses on their own */
-	uint16_t n_rings; /* of each side, 1 to RINGS_MAX */
+	uint16_t n_rings[INTERCEPT_SIDE_N]; /* RX rings, 1 to RINGS_MAX */
 	uint32_t stall_ms;
 	uint32_t slot_len;             /* longest frame in one slot */
 	struct intercept_match filter; /* only what it matches is intercepted */
@@ -58,9 +61,6 @@ struct intercept_settings {
 };
 /* auto, open, drop, hide, pass, 1 ring, 1000 ms, 2048 bytes, no expressions. */
 void intercept_settings_init(struct intercept_settings *s);
-
-/* NIC side: what ports received. Host side: what the host sends. As in EGRESS_RING(). */
-enum intercept_side { INTERCEPT_NIC, INTERCEPT_HOST, INTERCEPT_SIDE_N };
 
 /* State of an RX ring. It is live when it is bound and synced and not stalled. */
 enum intercept_ring_state {

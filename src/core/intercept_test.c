@@ -26,7 +26,7 @@ static struct intercept make(enum intercept_mode mode, enum intercept_fail fail,
 	intercept_settings_init(&s);
 	s.mode = (uint8_t)mode;
 	s.fail = (uint8_t)fail;
-	s.n_rings = n_rings;
+	s.n_rings[NIC] = s.n_rings[HOST] = n_rings;
 	intercept_set(&ic, &s);
 	return ic;
 }
@@ -115,14 +115,31 @@ static void each_ring_lives_by_itself(void **state)
 	assert_true(ic.sides[NIC].live == (1ULL << 63 | 1));
 }
 
+/* As many rings as a side has, whatever the other side has. */
+static void sides_have_their_own_rings(void **state)
+{
+	struct intercept ic = make(INTERCEPT_ALL, INTERCEPT_OPEN, 4);
+	struct intercept_settings s = ic.set;
+
+	s.n_rings[HOST] = 2;
+	intercept_set(&ic, &s);
+	for (uint32_t i = 0; i < 4; i++) {
+		intercept_set_ring(&ic, NIC, i, INTERCEPT_BOUND | INTERCEPT_SYNCED);
+		intercept_set_ring(&ic, HOST, i, INTERCEPT_BOUND | INTERCEPT_SYNCED);
+	}
+	assert_int_equal(ic.sides[NIC].live, 0xf);
+	assert_int_equal(ic.sides[HOST].live, 0x3);
+}
+
 static void settings_out_of_range_are_the_defaults(void **state)
 {
 	struct intercept ic = make(INTERCEPT_ALL, INTERCEPT_OPEN, 65);
 	struct intercept_settings s;
 
-	assert_int_equal(ic.set.n_rings, 1);
+	assert_int_equal(ic.set.n_rings[NIC], 1);
+	assert_int_equal(ic.set.n_rings[HOST], 1);
 	memset(&s, 0xff, sizeof(s));
-	s.n_rings = 0;
+	s.n_rings[NIC] = s.n_rings[HOST] = 0;
 	s.stall_ms = s.slot_len = 0;
 	s.reserved_tx = false;
 	s.filter.fn = s.exempt.fn = NULL;
@@ -132,7 +149,8 @@ static void settings_out_of_range_are_the_defaults(void **state)
 	assert_int_equal(ic.set.overflow, INTERCEPT_OVERFLOW_DROP);
 	assert_int_equal(ic.set.reserved, INTERCEPT_HIDE);
 	assert_int_equal(ic.set.oversize, INTERCEPT_OVERSIZE_PASS);
-	assert_int_equal(ic.set.n_rings, 1);
+	assert_int_equal(ic.set.n_rings[NIC], 1);
+	assert_int_equal(ic.set.n_rings[HOST], 1);
 	assert_int_equal(ic.set.stall_ms, 1000);
 	assert_int_equal(ic.set.slot_len, 2048);
 }
@@ -151,6 +169,7 @@ int main(void)
 		cmocka_unit_test(closed_auto_needs_somebody_who_gives_back),
 		cmocka_unit_test(sides_do_not_mix),
 		cmocka_unit_test(each_ring_lives_by_itself),
+		cmocka_unit_test(sides_have_their_own_rings),
 		cmocka_unit_test(settings_out_of_range_are_the_defaults),
 		cmocka_unit_test(modes_have_names),
 	};

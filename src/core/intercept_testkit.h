@@ -41,7 +41,7 @@ static inline void ilab_set(struct ilab *l, enum intercept_mode mode, enum inter
 static inline void ilab_rings(struct ilab *l, uint8_t state)
 {
 	for (uint32_t side = 0; side < INTERCEPT_SIDE_N; side++) {
-		for (uint32_t i = 0; i < l->ic->set.n_rings; i++)
+		for (uint32_t i = 0; i < l->ic->set.n_rings[side]; i++)
 			intercept_set_ring(l->ic, side, i, state);
 	}
 }

@@ -163,7 +163,13 @@ static void port_free(struct nm_port *p)
 	free(p);
 }
 
-int endpoint_port_new(struct endpoints *es, struct vbridge *vb, struct nm_port **ret)
+static uint32_t count_rings(const struct ring_counts *c)
+{
+	return c->n[0][0] + c->n[0][1] + c->n[1][0] + c->n[1][1];
+}
+
+int endpoint_port_new(struct endpoints *es, struct vbridge *vb, const struct ring_counts *n,
+		      struct nm_port **ret)
 {
 	struct nm_port *p = calloc(1, sizeof(*p));
 	struct inspect_config cfg = {.w = vb->w, .wb = &vb->wb, .n_slots = ENDPOINT_SLOTS};
@@ -174,16 +180,16 @@ int endpoint_port_new(struct endpoints *es, struct vbridge *vb, struct nm_port *
 	list_init(&p->node);
 	p->es = es;
 	p->vb = vb;
-	p->n_rings = vb->n_rings;
+	p->counts = *n;
 	snprintf(p->name, sizeof(p->name), "%s", vb->name);
-	cfg.n_rings = p->n_rings;
+	cfg.counts = *n;
 	cfg.ops = (struct inspect_ops){.ctx = p, .event = note_event, .request = note_request};
 	while (getrandom(cfg.hash_key, sizeof(cfg.hash_key), 0) != sizeof(cfg.hash_key))
 		;
 	p->shadow.fd = -1;
 	p->in = inspect_new(&cfg);
 	if (p->in)
-		r = shadow_init(&p->shadow, 4 * p->n_rings);
+		r = shadow_init(&p->shadow, count_rings(n));
 	if (r) {
 		port_free(p);
 		return r;
@@ -216,7 +222,11 @@ void endpoint_port_close(struct nm_port *p)
 
 uint32_t endpoint_shadow_index(const struct nm_port *p, bool host, bool tx, uint32_t i)
 {
-	return ((uint32_t)host * 2 + tx) * p->n_rings + i;
+	const uint32_t kind = (uint32_t)host * 2 + tx;
+
+	for (uint32_t k = 0; k < kind; k++)
+		i += p->counts.n[k / 2][k % 2];
+	return i;
 }
 
 /* Ports receive into the same pool: some of it is not for programs. */
@@ -234,7 +244,7 @@ static int ring_new(struct nm_port *p, bool host, bool tx, uint32_t i)
 	struct nm_ring *nr = calloc(1, sizeof(*nr));
 	const struct nmobj_ring_params np = {
 		.owner = es->owner,
-		.ringid = (uint16_t)(host ? p->n_rings + i : i),
+		.ringid = (uint16_t)(host ? p->counts.n[0][tx] + i : i),
 		.tx = tx,
 		.n_slots = ENDPOINT_SLOTS,
 	};
@@ -323,17 +333,17 @@ static int make_if(struct nm_port *p, struct nm_client *c)
 	static uint64_t ofs[4 * RINGS_MAX];
 	const struct nmobj_if_params ip = {
 		.name = p->name,
-		.n_tx = p->n_rings,
-		.n_rx = p->n_rings,
-		.n_host_tx = p->n_rings,
-		.n_host_rx = p->n_rings,
+		.n_tx = p->counts.n[0][1],
+		.n_rx = p->counts.n[0][0],
+		.n_host_tx = p->counts.n[1][1],
+		.n_host_rx = p->counts.n[1][0],
 		.rings = ofs,
 	};
 	uint64_t *o = ofs;
 
 	for (int tx = 1; tx >= 0; tx--)
 		for (int host = 0; host < 2; host++)
-			for (uint32_t i = 0; i < p->n_rings; i++)
+			for (uint32_t i = 0; i < p->counts.n[host][tx]; i++)
 				*o++ = c->ic.rings[host][tx] >> i & 1 ? p->rings[host][tx][i]->ofs
 								      : 0;
 	return nmobj_if_new(p->es->objects, &ip, &c->if_ofs);
@@ -461,7 +471,7 @@ static void shut_in_worker(void *arg)
 	inspect_shut(p->in);
 	for (int tx = 1; tx >= 0; tx--)
 		for (int host = 0; host < 2; host++)
-			for (uint32_t i = 0; i < p->n_rings; i++)
+			for (uint32_t i = 0; i < p->counts.n[host][tx]; i++)
 				if (p->rings[host][tx][i])
 					inspect_ring_del(p->in, &p->rings[host][tx][i]->r);
 	list_for_each (i, &p->es->clients) {

@@ -39,7 +39,7 @@ struct nm_port {
 	char name[BPORT_NAME_SIZE];
 	struct inspect *in;
 	struct shadow shadow;
-	uint32_t n_rings; /* of each kind: NIC, host, in each direction */
+	struct ring_counts counts;
 	uint32_t n_clients;
 	struct nm_ring *rings[2][2][RINGS_MAX]; /* by [host][tx]; NULL: nobody has it */
 };

@@ -46,8 +46,9 @@ void endpoint_leave(struct endpoints *es);
 
 /* The netmap port of the bridge; NULL: nobody has it open. */
 struct nm_port *endpoint_port_find(const struct endpoints *es, const struct vbridge *vb);
-/* 0 or -ENOMEM. */
-int endpoint_port_new(struct endpoints *es, struct vbridge *vb, struct nm_port **ret);
+/* With so many rings. 0 or -ENOMEM. */
+int endpoint_port_new(struct endpoints *es, struct vbridge *vb, const struct ring_counts *n,
+		      struct nm_port **ret);
 /* Nobody has it open any more. */
 void endpoint_port_close(struct nm_port *p);
 

@@ -13,38 +13,53 @@
 
 LOG_MODULE("daemon/endpoint_request");
 
-/* Which rings the request means. 0 or -EINVAL. */
-static int choose_rings(const struct nmreq_register *req, uint32_t n, uint64_t ret[2][2])
+static uint64_t all_of(uint32_t n)
 {
-	const uint64_t all = n == 64 ? ~0ULL : (1ULL << n) - 1;
-	uint64_t nic = 0, host = 0;
+	return n >= 64 ? ~0ULL : (1ULL << n) - 1;
+}
+
+/* Ring `id` in both directions; where there is none of that number, ring 0. 0 or -EINVAL. */
+static int choose_one(const uint16_t n[2], uint16_t id, uint64_t ret[2])
+{
+	if (id >= n[0] && id >= n[1])
+		return -EINVAL;
+	for (int tx = 0; tx < 2; tx++)
+		ret[tx] = 1ULL << (id < n[tx] ? id : 0);
+	return 0;
+}
+
+/* Which rings the request means. 0 or -EINVAL. */
+static int choose_rings(const struct nmreq_register *req, const struct ring_counts *c,
+			uint64_t ret[2][2])
+{
+	uint64_t rings[2][2] = {{0, 0}, {0, 0}};
+	int r = 0;
 
 	switch (req->nr_mode) {
 	case NR_REG_ALL_NIC:
-		nic = all;
-		break;
 	case NR_REG_SW:
-		host = all;
-		break;
 	case NR_REG_NIC_SW:
-		nic = host = all;
+		for (int tx = 0; tx < 2; tx++) {
+			rings[0][tx] = req->nr_mode == NR_REG_SW ? 0 : all_of(c->n[0][tx]);
+			rings[1][tx] = req->nr_mode == NR_REG_ALL_NIC ? 0 : all_of(c->n[1][tx]);
+		}
 		break;
 	case NR_REG_ONE_NIC:
+		r = choose_one(c->n[0], req->nr_ringid, rings[0]);
+		break;
 	case NR_REG_ONE_SW:
-		if (req->nr_ringid >= n)
-			return -EINVAL;
-		*(req->nr_mode == NR_REG_ONE_NIC ? &nic : &host) = 1ULL << req->nr_ringid;
+		r = choose_one(c->n[1], req->nr_ringid, rings[1]);
 		break;
 	default:
-		return -EINVAL;
+		r = -EINVAL;
 	}
-	for (int tx = 0; tx < 2; tx++) {
+	for (int tx = 0; tx < 2 && !r; tx++) {
 		const bool unwanted = req->nr_flags & (tx ? NR_RX_RINGS_ONLY : NR_TX_RINGS_ONLY);
 
-		ret[0][tx] = unwanted ? 0 : nic;
-		ret[1][tx] = unwanted ? 0 : host;
+		ret[0][tx] = unwanted ? 0 : rings[0][tx];
+		ret[1][tx] = unwanted ? 0 : rings[1][tx];
 	}
-	return 0;
+	return r;
 }
 
 static int check_exclusive(const struct nm_port *p, const struct nm_client *c)
@@ -178,21 +193,21 @@ static int check_mem_id(const struct endpoints *es, uint16_t id)
 	return id == 0 || id == es->d->region.id ? 0 : -EINVAL;
 }
 
-static uint32_t rings_of(const struct endpoints *es, const struct vbridge *vb)
+/* Of the port, or that it will have when it is opened. */
+static struct ring_counts rings_of(const struct endpoints *es, const struct vbridge *vb)
 {
 	const struct nm_port *p = vb ? endpoint_port_find(es, vb) : NULL;
+	const uint16_t n = vb ? (uint16_t)vb->n_rings : 1;
 
-	if (!vb)
-		return 1;
-	return p ? p->n_rings : vb->n_rings;
+	return p ? p->counts : (struct ring_counts){{{n, n}, {n, n}}};
 }
 
 static int port_info(struct nm_client *c, const struct attach_msg *m, struct nm_reply *ret)
 {
 	struct endpoints *es = c->es;
 	struct nmreq_port_info_get info;
+	struct ring_counts n;
 	struct vbridge *vb;
-	uint16_t n;
 	int r;
 
 	memcpy(&info, m->body, sizeof(info));
@@ -205,10 +220,12 @@ static int port_info(struct nm_client *c, const struct attach_msg *m, struct nm_
 		r = resolve(es, m->h.name, 0, &vb);
 		if (r)
 			return r;
-		n = (uint16_t)rings_of(es, vb);
+		n = rings_of(es, vb);
 		info.nr_tx_slots = info.nr_rx_slots = ENDPOINT_SLOTS;
-		info.nr_tx_rings = info.nr_rx_rings = n;
-		info.nr_host_tx_rings = info.nr_host_rx_rings = n;
+		info.nr_tx_rings = n.n[0][1];
+		info.nr_rx_rings = n.n[0][0];
+		info.nr_host_tx_rings = n.n[1][1];
+		info.nr_host_rx_rings = n.n[1][0];
 	}
 	memcpy(ret->body, &info, sizeof(info));
 	return 0;
@@ -274,7 +291,7 @@ static void list_rings(const struct nm_client *c, struct nm_reply *ret)
 			.ofs = nr->ofs,
 			.shadow = endpoint_shadow_index(p, host, tx, i),
 			.n_slots = ENDPOINT_SLOTS,
-			.ring_id = (uint16_t)(host ? p->n_rings + i : i),
+			.ring_id = (uint16_t)(host ? p->counts.n[0][tx] + i : i),
 			.tx = (uint8_t)tx,
 			.host = (uint8_t)host,
 			.buf_size = c->es->d->region.layout.params.buf_size,
@@ -323,15 +340,33 @@ static int register_null(struct nm_client *c, const char *name, struct nmreq_reg
 	return 0;
 }
 
+/*
+ * Who opens the port first says how many host rings it has; who says so later is not heard. It is
+ * as many as NIC rings if nobody says. 0 or -ENOMEM.
+ */
+static int count_host_rings(const struct nmreq_register *req, struct ring_counts *n)
+{
+	if (req->nr_host_tx_rings > RINGS_MAX || req->nr_host_rx_rings > RINGS_MAX)
+		return -ENOMEM;
+	if (req->nr_host_tx_rings)
+		n->n[1][1] = req->nr_host_tx_rings;
+	if (req->nr_host_rx_rings)
+		n->n[1][0] = req->nr_host_rx_rings;
+	return 0;
+}
+
 static int register_bridge(struct nm_client *c, struct vbridge *vb, struct nmreq_register *req)
 {
 	struct nm_port *p = endpoint_port_find(c->es, vb);
-	int r = choose_rings(req, rings_of(c->es, vb), c->ic.rings);
+	struct ring_counts n = rings_of(c->es, vb);
+	int r = p ? 0 : count_host_rings(req, &n);
 
+	if (!r)
+		r = choose_rings(req, &n, c->ic.rings);
 	if (!r && p)
 		r = check_exclusive(p, c);
 	if (!r && !p)
-		r = endpoint_port_new(c->es, vb, &p);
+		r = endpoint_port_new(c->es, vb, &n, &p);
 	if (r)
 		return r;
 	r = endpoint_bind(p, c, req->nr_extra_bufs);
@@ -341,8 +376,10 @@ static int register_bridge(struct nm_client *c, struct vbridge *vb, struct nmreq
 		return r;
 	}
 	req->nr_tx_slots = req->nr_rx_slots = ENDPOINT_SLOTS;
-	req->nr_tx_rings = req->nr_rx_rings = (uint16_t)p->n_rings;
-	req->nr_host_tx_rings = req->nr_host_rx_rings = (uint16_t)p->n_rings;
+	req->nr_tx_rings = n.n[0][1];
+	req->nr_rx_rings = n.n[0][0];
+	req->nr_host_tx_rings = n.n[1][1];
+	req->nr_host_rx_rings = n.n[1][0];
 	return 0;
 }
 

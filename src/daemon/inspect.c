@@ -289,7 +289,6 @@ struct inspect *inspect_new(const struct inspect_config *cfg)
 {
 	struct inspect *in = calloc(1, sizeof(*in));
 	struct origins_config oc = {
-		.n_rings = cfg->n_rings,
 		.n_records = 16,
 		.n_sources = SOURCES,
 		.source_age_s = SOURCE_AGE_S,
@@ -304,7 +303,7 @@ struct inspect *inspect_new(const struct inspect_config *cfg)
 	in->w = cfg->w;
 	in->wb = cfg->wb;
 	in->ops = cfg->ops;
-	in->n_rings = cfg->n_rings;
+	in->counts = cfg->counts;
 	in->bufs = worker_bufs(cfg->w);
 	in->buf_ops = worker_buf_ops(cfg->w);
 	in->batch = worker_batch(cfg->w);
@@ -312,6 +311,7 @@ struct inspect *inspect_new(const struct inspect_config *cfg)
 	list_init(&in->clients);
 	in->slots = calloc(cfg->n_slots, sizeof(*in->slots));
 	for (int i = 0; i < INTERCEPT_SIDE_N; i++) {
+		oc.n_rings = cfg->counts.n[i][0];
 		in->origins[i] = origins_new(&oc);
 		in->groups[i] = regroup_new(GROUPS, in->buf_ops);
 		if (!in->origins[i] || !in->groups[i])
@@ -338,7 +338,8 @@ void inspect_start(struct inspect *in)
 	struct intercept *ic = bridge_intercept(in->wb->br);
 	struct intercept_settings s = ic->set;
 
-	s.n_rings = (uint16_t)in->n_rings;
+	for (int i = 0; i < INTERCEPT_SIDE_N; i++)
+		s.n_rings[i] = in->counts.n[i][0];
 	s.slot_len = buf_room(in->bufs, MEM_BUF_FIRST);
 	intercept_set(ic, &s);
 	in->wb->inspect = in;

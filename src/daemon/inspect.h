@@ -63,10 +63,15 @@ struct inspect_ops {
 	void (*request)(void *ctx, struct inspect_client *c);
 };
 
+/* How many rings there are, by [host][tx]. Each at least 1. */
+struct ring_counts {
+	uint16_t n[2][2];
+};
+
 struct inspect_config {
 	struct worker *w;
 	struct worker_bridge *wb;
-	uint32_t n_rings; /* of each side */
+	struct ring_counts counts;
 	uint32_t n_slots; /* of the largest ring */
 	struct inspect_ops ops;
 	uint8_t hash_key[16]; /* random */

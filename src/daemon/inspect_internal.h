@@ -14,7 +14,7 @@ struct inspect {
 	struct batch *batch; /* the worker's, for frames that come back */
 	struct inspect_ops ops;
 	struct list clients;
-	uint32_t n_rings;
+	struct ring_counts counts;
 	struct inspect_ring *rings[2][2][RINGS_MAX]; /* by [host][tx] */
 	struct origins *origins[INTERCEPT_SIDE_N];
 	struct regroup *groups[INTERCEPT_SIDE_N];
@@ -30,7 +30,7 @@ struct inspect {
 };
 
 #define for_each_ring(in, r, host, tx)                                                             \
-	for (uint32_t i_ = 0; i_ < (in)->n_rings; i_++)                                            \
+	for (uint32_t i_ = 0; i_ < (in)->counts.n[host][tx]; i_++)                                 \
 		for (struct inspect_ring *r = (in)->rings[host][tx][i_]; r; r = NULL)
 
 /* Makes what was done to the ring visible and wakes whoever waits for it. */

@@ -125,7 +125,7 @@ static int setup(void **state)
 	const struct bridge_config bc = {.name = "br0", .fdb_capacity = 64, .mac = 0x020000000001};
 	const struct bridge_ops none = {0};
 	struct inspect_config ic = {
-		.n_rings = 1, .n_slots = SLOTS, .ops = {l, on_event, on_request}};
+		.counts = {{{1, 1}, {1, 1}}}, .n_slots = SLOTS, .ops = {l, on_event, on_request}};
 	const char *why;
 
 	*state = l;

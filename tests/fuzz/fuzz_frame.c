@@ -169,7 +169,8 @@ static void op_intercept(struct fuzz *z)
 	s.reserved_tx = bits & 4;
 	s.reserved = bytes_u8(&z->in) % (INTERCEPT_RESERVED_N + 1);
 	s.oversize = bytes_u8(&z->in) % (INTERCEPT_OVERSIZE_N + 1);
-	s.n_rings = bytes_u8(&z->in) % (RINGS_MAX + 2);
+	s.n_rings[INTERCEPT_NIC] = bytes_u8(&z->in) % (RINGS_MAX + 2);
+	s.n_rings[INTERCEPT_HOST] = (uint16_t)(RINGS_MAX + 1 - s.n_rings[INTERCEPT_NIC]);
 	s.slot_len = bytes_be16(&z->in);
 	s.filter.fn = bits & 8 ? odd_address : NULL;
 	s.exempt.fn = bits & 16 ? odd_address : NULL;

@@ -2,12 +2,12 @@
 /*
  * A netmap program without libnetmap, for tests of the daemon: speaks wire/attach.h itself.
  *
- *	nmpass SOCKET BRIDGE [copy] [read] [swallow] [scribble]
+ *	nmpass SOCKET BRIDGE [copy] [read] [swallow] [scribble] [host-rings=N]
  *
  * Passes frames between the NIC and the host rings of a bridge by swapping buffers, or copies them
  * (copy). read: opens the NIC rings only and reads. swallow: passes nothing on. scribble: writes
- * random values into rings, slots and shadow rings all the time. Prints "ready", and
- * the number of frames when it is told to end by SIGTERM.
+ * random values into rings, slots and shadow rings all the time. host-rings: asks for N of them.
+ * Prints "ready", and the number of frames when it is told to end by SIGTERM.
  */
 #include <errno.h>
 #include <poll.h>
@@ -57,7 +57,7 @@ static int connect_to(const char *path)
 	return fd;
 }
 
-static void send_request(int fd, const char *name, uint32_t mode, int reply)
+static void send_request(int fd, const char *name, const struct nmreq_register *reg, int reply)
 {
 	struct {
 		struct attach_request h;
@@ -67,7 +67,7 @@ static void send_request(int fd, const char *name, uint32_t mode, int reply)
 		     .nr_reqtype = NETMAP_REQ_REGISTER,
 		     .body_size = sizeof(p.reg),
 		     .program = "nmpass"},
-	       .reg = {.nr_mode = mode}};
+	       .reg = *reg};
 	union {
 		struct cmsghdr h;
 		char space[CMSG_SPACE(sizeof(int))];
@@ -125,7 +125,8 @@ static void take_reply(struct port *p, int from)
 	close(fds[1]);
 }
 
-static void open_port(struct port *p, const char *path, const char *name, uint32_t mode)
+static void open_port(struct port *p, const char *path, const char *name,
+		      const struct nmreq_register *reg)
 {
 	int pair[2];
 
@@ -133,7 +134,7 @@ static void open_port(struct port *p, const char *path, const char *name, uint32
 	p->fd = connect_to(path);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair))
 		die("socketpair");
-	send_request(p->fd, name, mode, pair[1]);
+	send_request(p->fd, name, reg, pair[1]);
 	close(pair[1]);
 	take_reply(p, pair[0]);
 	close(pair[0]);
@@ -191,10 +192,12 @@ static uint64_t pass(struct port *from, struct port *to, bool copy)
 	uint64_t n = 0;
 
 	for (uint32_t i = 0; i < from->n_rx; i++) {
+		struct nmsync_ring *tx = to ? &to->tx[i % to->n_tx] : NULL;
+
 		doorbell(from, nmsync_rx(&from->rx[i], tid));
-		n += move(from->rx[i].ring, to ? to->tx[i].ring : NULL, copy);
-		if (to)
-			doorbell(to, nmsync_tx(&to->tx[i], tid));
+		n += move(from->rx[i].ring, tx ? tx->ring : NULL, copy);
+		if (tx)
+			doorbell(to, nmsync_tx(tx, tid));
 	}
 	return n;
 }
@@ -244,7 +247,7 @@ static void scribble(struct port *p)
 {
 	for (uint32_t i = 0; i < p->n_rx; i++) {
 		scribble_ring(&p->rx[i]);
-		scribble_ring(&p->tx[i]);
+		scribble_ring(&p->tx[i % p->n_tx]);
 	}
 }
 
@@ -259,8 +262,8 @@ static void run_wild(struct port *nic, struct port *host)
 		scribble(host);
 		for (uint32_t i = 0; i < nic->n_rx; i++) {
 			nmsync_rx(&nic->rx[i], tid);
-			nmsync_tx(&host->tx[i], tid);
-			nmsync_rx(&host->rx[i], tid);
+			nmsync_tx(&host->tx[i % host->n_tx], tid);
+			nmsync_rx(&host->rx[i % host->n_rx], tid);
 			nmsync_tx(&nic->tx[i], tid);
 		}
 		if (n % 64 == 0) {
@@ -279,6 +282,7 @@ static void on_term(int sig)
 int main(int argc, char **argv)
 {
 	bool copy = false, reader = false, swallow = false, wild = false;
+	struct nmreq_register reg = {.nr_mode = NR_REG_ALL_NIC};
 	static struct port nic, host;
 	uint64_t n = 0;
 
@@ -287,12 +291,15 @@ int main(int argc, char **argv)
 		reader |= !strcmp(argv[i], "read");
 		swallow |= !strcmp(argv[i], "swallow");
 		wild |= !strcmp(argv[i], "scribble");
+		if (!strncmp(argv[i], "host-rings=", 11))
+			reg.nr_host_tx_rings = reg.nr_host_rx_rings = (uint16_t)atoi(argv[i] + 11);
 	}
 	tid = (uint32_t)syscall(SYS_gettid);
 	signal(SIGTERM, on_term);
-	open_port(&nic, argv[1], argv[2], NR_REG_ALL_NIC);
+	open_port(&nic, argv[1], argv[2], &reg);
+	reg = (struct nmreq_register){.nr_mode = NR_REG_SW};
 	if (!reader)
-		open_port(&host, argv[1], argv[2], NR_REG_SW);
+		open_port(&host, argv[1], argv[2], &reg);
 	pass(&nic, swallow || reader ? NULL : &host, copy);
 	printf("ready\n");
 	fflush(stdout);

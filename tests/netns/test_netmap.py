@@ -269,8 +269,13 @@ def request(daemon, s, reqtype, body=b"", name=b"br0", options=b"", netns=0):
     return error, data[48:48 + size], data[48 + size:]
 
 
-def register(mode, ringid=0, flags=0, mem_id=0, extra=0):
-    return struct.pack("<QQIIHHHHHHIIxxxxQ", 0, 0, 0, 0, 0, 0, 0, 0, mem_id, ringid, mode, extra, flags)
+def register(mode, ringid=0, flags=0, mem_id=0, extra=0, host=(0, 0)):
+    return struct.pack("<QQIIHHHHHHIIxxxxQ", 0, 0, 0, 0, 0, 0, *host, mem_id, ringid, mode, extra, flags)
+
+
+def ring_counts(body):
+    """(tx, rx, host tx, host rx) of an answer to REGISTER."""
+    return struct.unpack_from("<HHHH", body, 24)
 
 
 def test_requests(net):
@@ -320,6 +325,51 @@ def test_requests(net):
     for x in (s, t, u):
         x.close()
     L.wait_for(lambda: not d.json("rings"), "all are gone")
+
+
+def test_host_rings(net):
+    """The first descriptor says how many there are; later ones are not heard; forgotten at the last close."""
+    lab, d, a, b = net
+    EINVAL, ENOMEM = 22, 12
+    d.cli("intercept", "br0", "rings", "2")
+    s, t, u = sock(d), sock(d), sock(d)
+    assert request(d, s, 1, register(8, ringid=5, host=(5, 5)))[0] == EINVAL
+    assert request(d, s, 1, register(1, host=(65, 1)))[0] == ENOMEM
+    assert request(d, s, 1, register(3, host=(64, 64)))[0] == ENOMEM  # more than an interface has room for
+    error, body, rest = request(d, s, 1, register(4, host=(5, 3)))
+    assert error == 0 and ring_counts(body) == (2, 2, 5, 3)
+    assert len(rest) == 2 * 24
+    assert struct.unpack_from("<HHHH", request(d, t, 2, bytes(32))[1], 16) == (2, 2, 5, 3)
+    error, body, _ = request(d, t, 1, register(8, ringid=4, host=(9, 9)))  # host TX 4, host RX 0
+    assert error == 0 and ring_counts(body) == (2, 2, 5, 3)
+    assert {(r["ring"], r["dir"]) for r in d.json("rings") if r["kind"] == "ring" and r["ring"].startswith("host")} \
+        == {("host4", "tx"), ("host0", "rx")}
+    assert request(d, u, 1, register(8, ringid=5, host=(9, 9)))[0] == EINVAL
+    error, body, rest = request(d, u, 1, register(3))
+    assert error == 0 and ring_counts(body) == (2, 2, 5, 3)
+    ids = [struct.unpack_from("<HBB", rest, 16 + 24 * i) for i in range(12)]  # ring id, TX, host
+    assert sorted(i for i, tx, host in ids if tx) == [*range(7)] and sorted(i for i, tx, _ in ids if not tx) == [*range(5)]
+    for x in (s, t, u):
+        x.close()
+    L.wait_for(lambda: not d.json("rings"), "all are gone")
+    v = sock(d)
+    error, body, _ = request(d, v, 1, register(1))
+    assert error == 0 and ring_counts(body) == (2, 2, 2, 2)
+    v.close()
+
+
+def test_host_frames_spread(net):
+    """One NIC ring, four host rings: flows of the host in all of them, and the answers come through."""
+    lab, d, a, b = net
+    lab.switch.ip("addr", "add", "10.77.0.100/16", "dev", "br0")
+    p = Program(lab, d, "host-rings=4")
+    assert len([r for r in p.rings() if r["ring"].startswith("host")]) == 8
+    for port in range(5001, 5017):
+        L.tcp_transfer(a.ns, lab.switch, "10.77.0.100", size=1 << 20, port=port)
+    used = [r["ring"] for r in p.rings() if r["dir"] == "rx" and r["ring"].startswith("host") and r["frames"] > 0]
+    assert len(used) >= 3, used
+    assert p.side("host")["origins"]["unknown"] == 0
+    p.end()
 
 
 def test_garbage(net):
