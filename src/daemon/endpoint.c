@@ -238,7 +238,7 @@ static bool enough_buffers(struct endpoints *es)
 	return st.n_free >= ENDPOINT_SLOTS + st.n_total / 16;
 }
 
-static int ring_new(struct nm_port *p, bool host, bool tx, uint32_t i)
+static int ring_new(struct nm_port *p, const struct nm_client *c, bool host, bool tx, uint32_t i)
 {
 	struct endpoints *es = p->es;
 	struct nm_ring *nr = calloc(1, sizeof(*nr));
@@ -247,11 +247,15 @@ static int ring_new(struct nm_port *p, bool host, bool tx, uint32_t i)
 		.ringid = (uint16_t)(host ? p->counts.n[0][tx] + i : i),
 		.tx = tx,
 		.n_slots = ENDPOINT_SLOTS,
+		.offset_mask = c->offsets.mask,
+		.initial_offset = c->offsets.initial,
 	};
 	struct ringcheck_params cp = {
 		.shadow = &p->shadow.rings[endpoint_shadow_index(p, host, tx, i)],
 		.n_slots = ENDPOINT_SLOTS,
 		.buf_size = es->d->region.layout.params.buf_size,
+		.offset_mask = c->offsets.mask,
+		.max_offset = c->offsets.max,
 		.owner = es->owner,
 		.tx = tx,
 	};
@@ -272,6 +276,7 @@ static int ring_new(struct nm_port *p, bool host, bool tx, uint32_t i)
 	}
 	nr->r.host = host;
 	nr->r.index = (uint8_t)i;
+	nr->r.gap = c->offsets.gap;
 	/* NIC RX shows what ports received, host RX what the host sends; TX rings take back the
 	 * other. */
 	nr->r.side = (tx ? !host : host) ? INTERCEPT_HOST : INTERCEPT_NIC;
@@ -304,6 +309,20 @@ static void put_rings(struct nm_port *p, struct nm_client *c)
 	}
 }
 
+/* A ring that others have: it must allow what the client wants. The client gets what it allows. */
+static int agree_on_offsets(const struct nm_ring *nr, struct nm_offsets *o)
+{
+	const struct ringcheck *rc = &nr->r.rc;
+
+	if (!o->mask || !rc->offset_mask)
+		return 0;
+	if (o->mask & ~rc->offset_mask || o->max > rc->max_offset)
+		return -EBUSY;
+	o->mask = rc->offset_mask;
+	o->max = rc->max_offset;
+	return 0;
+}
+
 static int get_rings(struct nm_port *p, struct nm_client *c)
 {
 	uint64_t want[2][2];
@@ -315,7 +334,10 @@ static int get_rings(struct nm_port *p, struct nm_client *c)
 		for (int tx = 0; tx < 2; tx++)
 			for_each_bit(i, want[host][tx])
 			{
-				r = p->rings[host][tx][i] ? 0 : ring_new(p, host, tx, i);
+				struct nm_ring *nr = p->rings[host][tx][i];
+
+				r = nr ? agree_on_offsets(nr, &c->offsets)
+				       : ring_new(p, c, host, tx, i);
 				if (r) {
 					put_rings(p, c);
 					return r;
@@ -360,12 +382,22 @@ struct bind_job {
 static void bind_in_worker(void *arg)
 {
 	struct bind_job *job = arg;
+	const struct nm_offsets *o = &job->c->offsets;
 
 	job->r = inspect_client_add(job->p->in, &job->c->ic);
 	if (job->r)
 		return;
-	for_each_bound(host, tx, i, job->c) if (!job->p->rings[host][tx][i]->r.bound)
-		inspect_ring_add(job->p->in, &job->p->rings[host][tx][i]->r);
+	for_each_bound(host, tx, i, job->c)
+	{
+		struct nm_ring *nr = job->p->rings[host][tx][i];
+
+		if (!nr->r.bound) {
+			inspect_ring_add(job->p->in, &nr->r);
+		} else if (o->mask && !nr->r.rc.offset_mask) {
+			nmobj_ring_set_offsets(job->p->es->objects, nr->ofs, o->mask);
+			inspect_ring_offsets(job->p->in, &nr->r, o->mask, o->max, o->gap);
+		}
+	}
 }
 
 static void release_in_worker(void *arg)

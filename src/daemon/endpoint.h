@@ -44,6 +44,13 @@ struct nm_port {
 	struct nm_ring *rings[2][2][RINGS_MAX]; /* by [host][tx]; NULL: nobody has it */
 };
 
+/* Where frames may lie in their buffers: OPT_OFFSETS. */
+struct nm_offsets {
+	uint64_t mask; /* of slot.ptr; 0: at their start only */
+	uint64_t initial;
+	uint32_t max, gap;
+};
+
 /* A connection on netmap.sock: a netmap descriptor. */
 struct nm_client {
 	struct list node;
@@ -60,6 +67,7 @@ struct nm_client {
 	struct inspect_client ic;
 	uint64_t if_ofs;
 	uint32_t mode, n_extra;
+	struct nm_offsets offsets;
 	struct nmreq_register answer; /* to its REGISTER */
 	bool exclusive;
 	double since; /* wall clock */
@@ -69,6 +77,7 @@ struct nm_client {
 struct nm_reply {
 	struct attach_reply h;
 	uint8_t body[ATTACH_BODY_MAX];
+	struct nmreq_opt_offsets offsets;
 	struct attach_ring rings[ATTACH_RINGS_MAX];
 	int fds[2]; /* region and shadow */
 	uint32_t n_fds;

@@ -58,5 +58,13 @@ uint32_t endpoint_shadow_index(const struct nm_port *p, bool host, bool tx, uint
 uint32_t endpoint_grant_extra(struct endpoints *es, struct nm_client *c, uint32_t want);
 /* Binds the client to the rings in c->ic.rings. 0 or -errno; nothing is left behind then. */
 int endpoint_bind(struct nm_port *p, struct nm_client *c, uint32_t extra);
+/* Gives each option its first status. 0, or -EINVAL: a type twice, or 0. */
+int endpoint_options_check(struct attach_msg *m);
+/* Those of REGISTER into c->offsets. 0, -EINVAL, or -EOPNOTSUPP: there is one that we do not have.
+ */
+int endpoint_options_register(struct nm_client *c, struct attach_msg *m);
+/* It was bound so; or rings that others have do not allow it. Says so in the reply. */
+void endpoint_options_done(struct nm_client *c, struct attach_msg *m, struct nm_reply *ret);
+void endpoint_options_busy(struct attach_msg *m);
 /* Who it is, for the log. */
 void endpoint_describe(struct nm_client *c, char *to, size_t size);

@@ -95,30 +95,6 @@ static const uint32_t body_sizes[] = {
 	[NETMAP_REQ_CSB_ENABLE] = 0,
 };
 
-/* Options: none is supported yet. 0, -EINVAL or, for REGISTER only, -EOPNOTSUPP. */
-static int check_options(struct attach_msg *m)
-{
-	int r = 0;
-
-	for (uint32_t i = 0; i < m->n_options; i++) {
-		struct attach_opt *o = &m->options[i];
-
-		o->status = EOPNOTSUPP;
-		if (o->reqtype == 0) {
-			o->status = EINVAL;
-			r = -EINVAL;
-		}
-		for (uint32_t k = 0; k < i; k++)
-			if (m->options[k].reqtype == o->reqtype) {
-				m->options[k].status = o->status = EINVAL;
-				r = -EINVAL;
-			}
-	}
-	if (!r && m->n_options && m->h.nr_reqtype == NETMAP_REQ_REGISTER)
-		r = -EOPNOTSUPP;
-	return r;
-}
-
 /* The errno that a program gets for a sentence of the daemon's. */
 static int errno_of(const struct ctl_error *err)
 {
@@ -322,15 +298,17 @@ static void answer(struct nm_client *c, struct nmreq_register *req, struct nm_re
 }
 
 /* No rings, only memory: a netmap_if for extra buffers. */
-static int register_null(struct nm_client *c, const char *name, struct nmreq_register *req)
+static int register_null(struct nm_client *c, struct attach_msg *m, struct nmreq_register *req)
 {
 	static const uint64_t none[2];
-	const struct nmobj_if_params ip = {.name = name, .rings = none};
+	const struct nmobj_if_params ip = {.name = m->h.name, .rings = none};
 	int r;
 
 	if (req->nr_mem_id != c->es->d->region.id)
 		return -EINVAL;
-	r = nmobj_if_new(c->es->objects, &ip, &c->if_ofs);
+	r = endpoint_options_register(c, m);
+	if (!r)
+		r = nmobj_if_new(c->es->objects, &ip, &c->if_ofs);
 	if (r)
 		return r;
 	c->n_extra = endpoint_grant_extra(c->es, c, req->nr_extra_bufs);
@@ -355,7 +333,8 @@ static int count_host_rings(const struct nmreq_register *req, struct ring_counts
 	return 0;
 }
 
-static int register_bridge(struct nm_client *c, struct vbridge *vb, struct nmreq_register *req)
+static int register_bridge(struct nm_client *c, struct vbridge *vb, struct attach_msg *m,
+			   struct nmreq_register *req)
 {
 	struct nm_port *p = endpoint_port_find(c->es, vb);
 	struct ring_counts n = rings_of(c->es, vb);
@@ -365,12 +344,16 @@ static int register_bridge(struct nm_client *c, struct vbridge *vb, struct nmreq
 		r = choose_rings(req, &n, c->ic.rings);
 	if (!r && p)
 		r = check_exclusive(p, c);
+	if (!r)
+		r = endpoint_options_register(c, m);
 	if (!r && !p)
 		r = endpoint_port_new(c->es, vb, &n, &p);
 	if (r)
 		return r;
 	r = endpoint_bind(p, c, req->nr_extra_bufs);
 	if (r) {
+		if (r == -EBUSY)
+			endpoint_options_busy(m);
 		if (p->n_clients == 0)
 			endpoint_port_close(p);
 		return r;
@@ -383,25 +366,25 @@ static int register_bridge(struct nm_client *c, struct vbridge *vb, struct nmreq
 	return 0;
 }
 
-static int register_any(struct nm_client *c, const struct attach_msg *m, struct nmreq_register *req)
+static int register_any(struct nm_client *c, struct attach_msg *m, struct nmreq_register *req)
 {
 	struct vbridge *vb = NULL;
 	int r;
 
 	if (req->nr_mode == NR_REG_NULL)
-		return register_null(c, m->h.name, req);
+		return register_null(c, m, req);
 	r = check_mem_id(c->es, req->nr_mem_id);
 	if (!r)
 		r = resolve_to_open(c, m->h.name, req->nr_flags, &vb);
 	if (r)
 		return r;
-	r = register_bridge(c, vb, req);
+	r = register_bridge(c, vb, m, req);
 	if (r && !endpoint_port_find(c->es, vb))
 		adopt_unused(vb);
 	return r;
 }
 
-static int do_register(struct nm_client *c, const struct attach_msg *m, struct nm_reply *ret)
+static int do_register(struct nm_client *c, struct attach_msg *m, struct nm_reply *ret)
 {
 	struct nmreq_register req;
 	char text[96];
@@ -424,6 +407,7 @@ static int do_register(struct nm_client *c, const struct attach_msg *m, struct n
 	c->registered = c->has_if = true;
 	c->since = clock_wall_s();
 	answer(c, &req, ret);
+	endpoint_options_done(c, m, ret);
 	endpoint_describe(c, text, sizeof(text));
 	log_info("%s %s: opened %s", c->port ? "bridge" : "null port", m->h.name, text);
 	if (c->port)
@@ -449,7 +433,7 @@ static int dispatch(struct nm_client *c, struct attach_msg *m, struct nm_reply *
 	if (t < NETMAP_REQ_REGISTER || t >= array_size(body_sizes) ||
 	    m->h.body_size != body_sizes[t])
 		return -EINVAL;
-	r = check_options(m);
+	r = endpoint_options_check(m);
 	if (r)
 		return r;
 	switch (t) {

@@ -91,15 +91,45 @@ static void update_tx(struct inspect *in, bool host)
 	intercept_set_tx(bridge_intercept(in->wb->br), host ? INTERCEPT_NIC : INTERCEPT_HOST, any);
 }
 
+uint32_t inspect_room(const struct inspect *in, const struct inspect_ring *r)
+{
+	const uint32_t room = buf_room(in->bufs, MEM_BUF_FIRST), used = r->rc.max_offset + r->gap;
+
+	return used < room ? room - used : 1;
+}
+
+/* Which frames are too long is asked before it is known which ring they go to. */
+static void update_slot_len(struct inspect *in)
+{
+	struct intercept *ic = bridge_intercept(in->wb->br);
+	struct intercept_settings s = ic->set;
+
+	s.slot_len = buf_room(in->bufs, MEM_BUF_FIRST);
+	for (int host = 0; host < 2; host++)
+		for_each_ring(in, r, host, 0) s.slot_len = min_of(s.slot_len, inspect_room(in, r));
+	if (s.slot_len != ic->set.slot_len)
+		intercept_set(ic, &s);
+}
+
+void inspect_ring_offsets(struct inspect *in, struct inspect_ring *r, uint64_t mask, uint32_t max,
+			  uint32_t gap)
+{
+	ringcheck_set_offsets(&r->rc, mask, max);
+	r->gap = gap;
+	update_slot_len(in);
+}
+
 void inspect_ring_add(struct inspect *in, struct inspect_ring *r)
 {
 	in->rings[r->host][r->rc.tx][r->index] = r;
 	r->bound = true;
 	r->moved_ns = clock_now_ns();
-	if (r->rc.tx)
+	if (r->rc.tx) {
 		update_tx(in, r->host);
-	else
+	} else {
+		update_slot_len(in);
 		set_state(in, r, INTERCEPT_BOUND);
+	}
 }
 
 void inspect_ring_del(struct inspect *in, struct inspect_ring *r)
@@ -121,6 +151,7 @@ void inspect_ring_del(struct inspect *in, struct inspect_ring *r)
 	set_state(in, r, 0);
 	inspect_withdraw(in, r, RINGCHECK_UNRELEASED, now_ns);
 	in->rings[r->host][0][r->index] = NULL;
+	update_slot_len(in);
 }
 
 int inspect_client_add(struct inspect *in, struct inspect_client *c)

@@ -36,6 +36,7 @@ struct inspect_ring {
 			*/
 	uint8_t index; /* below RINGS_MAX */
 	bool host;     /* a host ring */
+	uint32_t gap;  /* RX: bytes behind a frame that are left alone */
 	bool bound;    /* the worker uses it */
 	uint8_t state; /* RX: enum intercept_ring_state */
 	uint32_t head, n_syncs; /* RX: as the last round saw them */
@@ -88,6 +89,9 @@ void inspect_stop(struct inspect *in);
 
 /* W. A ring that ringcheck_init() was called for; side, index and host are set. */
 void inspect_ring_add(struct inspect *in, struct inspect_ring *r);
+/* W. From now on frames may lie elsewhere than at the start of their buffers. */
+void inspect_ring_offsets(struct inspect *in, struct inspect_ring *r, uint64_t mask, uint32_t max,
+			  uint32_t gap);
 /* W. The ring has no user any more: its frames go on or are dropped, as `fail` says. */
 void inspect_ring_del(struct inspect *in, struct inspect_ring *r);
 /* W. bell.fd and rings are set. 0 or -errno. */

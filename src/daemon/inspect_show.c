@@ -31,7 +31,11 @@ static enum shown drop(struct inspect *in, struct frame *f, enum drop_reason rea
 static bool put_slot(struct inspect *in, struct inspect_ring *r, const struct frame *f,
 		     const struct origin *o)
 {
-	const struct ring_slot s = {.buf = f->buf, .len = (uint16_t)f->len};
+	const struct ring_slot s = {
+		.buf = f->buf,
+		.len = (uint16_t)f->len,
+		.offset = (uint32_t)(f->data - buf_data(in->bufs, f->buf)),
+	};
 	const uint32_t before = r->rc.lent[r->rc.pos].buf;
 
 	if (ringcheck_rx_put(&r->rc, in->bufs, &s, 1) == 0)
@@ -43,8 +47,8 @@ static bool put_slot(struct inspect *in, struct inspect_ring *r, const struct fr
 	return true;
 }
 
-/* f in a region buffer: 0, or a reason. */
-static int copy_small(struct inspect *in, const struct frame *f, struct frame *ret)
+/* f in a region buffer, ofs bytes from its start: 0, or a reason. */
+static int copy_small(struct inspect *in, const struct frame *f, uint32_t ofs, struct frame *ret)
 {
 	uint32_t buf;
 
@@ -52,7 +56,7 @@ static int copy_small(struct inspect *in, const struct frame *f, struct frame *r
 		return DROP_NO_BUFFER;
 	*ret = *f;
 	ret->buf = buf;
-	ret->data = buf_data(in->bufs, buf);
+	ret->data = buf_data(in->bufs, buf) + ofs;
 	memcpy(ret->data, f->data, f->len);
 	return 0;
 }
@@ -66,11 +70,12 @@ static bool can_hand_over(const struct inspect *in, const struct frame *f)
 static enum shown show_plain(struct inspect *in, struct inspect_ring *r, struct frame *f,
 			     const struct origin *o)
 {
+	const uint32_t ofs = ringcheck_rx_offset(&r->rc, 0);
 	struct frame copy, *g = f;
 	int why = 0;
 
-	if (!can_hand_over(in, f)) {
-		why = copy_small(in, f, &copy);
+	if (ofs || !can_hand_over(in, f)) {
+		why = copy_small(in, f, ofs, &copy);
 		g = &copy;
 	}
 	if (why)
@@ -96,12 +101,27 @@ static void put_segments(struct inspect *in, uint32_t from, uint32_t n)
 }
 
 /* Segments in region buffers? When those are out, large ones come instead. */
-static bool segments_fit(const struct inspect *in, uint32_t n)
+static bool segments_fit(const struct inspect *in, const struct inspect_ring *r, uint32_t n)
 {
+	const uint32_t room = inspect_room(in, r);
+
 	for (uint32_t i = 0; i < n; i++)
-		if (in->segments[i].buf & BUF_BIG)
+		if (in->segments[i].buf & BUF_BIG || in->segments[i].len > room)
 			return false;
 	return true;
+}
+
+/* A segment has its buffer to itself. */
+static bool put_segment(struct inspect *in, struct inspect_ring *r, struct frame *s,
+			const struct origin *o)
+{
+	const uint32_t ofs = ringcheck_rx_offset(&r->rc, 0);
+
+	if (ofs) {
+		memmove(s->data + ofs, s->data, s->len);
+		s->data += ofs;
+	}
+	return frame_parse(s) && put_slot(in, r, s, o);
 }
 
 /* All segments or nothing; only a hostile ring stops half-way. */
@@ -115,7 +135,7 @@ static enum shown show_gso(struct inspect *in, struct inspect_ring *r, struct fr
 	n = offload_segment(f, in->buf_ops, in->segments, REGROUP_SEGMENTS_MAX);
 	if (n <= 0)
 		return drop(in, f, n < 0 ? (enum drop_reason) - n : DROP_GSO_MALFORMED);
-	if (!segments_fit(in, (uint32_t)n) || ringcheck_rx_space(&r->rc) < (uint32_t)n) {
+	if (!segments_fit(in, r, (uint32_t)n) || ringcheck_rx_space(&r->rc) < (uint32_t)n) {
 		put_segments(in, 0, (uint32_t)n);
 		return NO_ROOM;
 	}
@@ -128,7 +148,7 @@ static enum shown show_gso(struct inspect *in, struct inspect_ring *r, struct fr
 		struct frame *s = &in->segments[i];
 
 		o->segment = (uint16_t)i;
-		if (!frame_parse(s) || !put_slot(in, r, s, o)) {
+		if (!put_segment(in, r, s, o)) {
 			put_segments(in, (uint32_t)i, (uint32_t)n);
 			break;
 		}
@@ -141,7 +161,7 @@ static enum shown show_gso(struct inspect *in, struct inspect_ring *r, struct fr
 static enum shown show_chain(struct inspect *in, struct inspect_ring *r, struct frame *f,
 			     const struct origin *o)
 {
-	const uint32_t room = buf_room(in->bufs, MEM_BUF_FIRST);
+	const uint32_t room = inspect_room(in, r);
 	const uint32_t k = (f->len + room - 1) / room;
 	struct ring_slot s[NETMAP_MAX_FRAGS];
 	uint32_t bufs[NETMAP_MAX_FRAGS], got;
@@ -160,11 +180,13 @@ static enum shown show_chain(struct inspect *in, struct inspect_ring *r, struct 
 	if (got == k) {
 		for (uint32_t i = 0; i < k; i++) {
 			const uint32_t len = min_of(f->len - i * room, room);
+			const uint32_t ofs = ringcheck_rx_offset(&r->rc, i);
 
-			memcpy(buf_data(in->bufs, bufs[i]), f->data + i * room, len);
+			memcpy(buf_data(in->bufs, bufs[i]) + ofs, f->data + i * room, len);
 			s[i] = (struct ring_slot){.buf = bufs[i],
 						  .len = (uint16_t)len,
-						  .flags = i + 1 < k ? NS_MOREFRAG : 0};
+						  .flags = i + 1 < k ? NS_MOREFRAG : 0,
+						  .offset = ofs};
 		}
 		if (ringcheck_rx_put(&r->rc, in->bufs, s, k) == k) {
 			first.buf = bufs[0];
@@ -187,7 +209,7 @@ static enum shown show_one(struct inspect *in, struct inspect_ring *r, struct fr
 	bridge_origin(in->wb->br, f, now_ns, &o);
 	if (f->gso)
 		return show_gso(in, r, f, &o);
-	if (unlikely(f->len > buf_room(in->bufs, MEM_BUF_FIRST)))
+	if (unlikely(f->len > inspect_room(in, r)))
 		return show_chain(in, r, f, &o);
 	return show_plain(in, r, f, &o);
 }

@@ -318,6 +318,54 @@ static void remove_here(void *arg)
 	inspect_ring_del(l->in, l->ring);
 }
 
+static void set_offsets_here(void *arg)
+{
+	struct lab *l = arg;
+
+	inspect_ring_offsets(l->in, &l->rings[0][0], 0xffff, 200, 100);
+	inspect_ring_offsets(l->in, &l->rings[1][1], 0xffff, 200, 0);
+}
+
+/* Frames are shown where the program wants them, and sent from where it put them. */
+static void test_offsets(void **state)
+{
+	struct lab *l = *state;
+	struct netmap_ring *rx = l->app[0][0].ring, *tx = l->app[1][1].ring;
+
+	worker_call(l->w, set_offsets_here, l);
+	assert_int_equal(bridge_intercept(l->wb.br)->set.slot_len, 1792 - 200 - 100);
+	become_reader(l);
+	for (uint32_t i = 0; i < SLOTS; i++)
+		rx->slot[i].ptr = i % 3 * 100; /* 0: without a copy */
+	for (uint8_t i = 0; i < 100; i++) {
+		struct netmap_slot *s;
+		uint32_t where, out = i % 7 * 30;
+
+		send_frame(l, i);
+		wait_for_frames(l, 1);
+		s = &rx->slot[rx->head];
+		where = (uint32_t)s->ptr;
+		assert_int_equal(where, rx->head % 3 * 100);
+		assert_int_equal(region_buf(&l->region, s->buf_idx)[where + 50], i);
+		memmove(region_buf(&l->region, s->buf_idx) + out,
+			region_buf(&l->region, s->buf_idx) + where, s->len);
+		tx->slot[tx->head].ptr = out;
+		pass_one(l);
+		assert_true(receive_frame(l, TRIES));
+		assert_int_equal(l->bytes[50], i);
+	}
+	assert_in_range(l->rings[0][0].counters.n_copied, 60, 70);
+	/* What is withdrawn lies there, too. */
+	rx->slot[rx->head].ptr = 150;
+	send_frame(l, 111);
+	wait_for_frames(l, 1);
+	l->ring = &l->rings[0][0];
+	worker_call(l->w, remove_here, l);
+	assert_true(receive_frame(l, TRIES));
+	assert_int_equal(l->bytes[50], 111);
+	assert_int_equal(bridge_intercept(l->wb.br)->set.slot_len, 1792);
+}
+
 /* What a dead program had not released goes on, in order. */
 static void test_death(void **state)
 {
@@ -382,6 +430,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_passed_without_a_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_synced_diverts_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_offsets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stall, setup, teardown),
 	};

@@ -100,6 +100,13 @@ struct netmap_ring *nmobj_ring(const struct nmobj *o, uint64_t ofs)
 	return (struct netmap_ring *)(o->region->base + ofs);
 }
 
+void nmobj_ring_set_offsets(struct nmobj *o, uint64_t ofs, uint64_t mask)
+{
+	/* Constant for programs only. */
+	memcpy((uint8_t *)nmobj_ring(o, ofs) + offsetof(struct netmap_ring, offset_mask), &mask,
+	       sizeof(mask));
+}
+
 uint32_t nmobj_ring_slots(const struct nmobj *o, uint64_t ofs)
 {
 	return o->rings.in_use[pool_index(&o->rings, ofs)];

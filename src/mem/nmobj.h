@@ -40,6 +40,8 @@ struct nmobj_ring_params {
  */
 int nmobj_ring_new(struct nmobj *o, const struct nmobj_ring_params *p, uint64_t *ret_ofs);
 struct netmap_ring *nmobj_ring(const struct nmobj *o, uint64_t ofs);
+/* A ring that is in use gets offsets; what stands in its slots stays. */
+void nmobj_ring_set_offsets(struct nmobj *o, uint64_t ofs, uint64_t mask);
 uint32_t nmobj_ring_slots(const struct nmobj *o, uint64_t ofs); /* as granted */
 
 /* What freeing found. */

@@ -139,6 +139,9 @@ static void test_offsets(void **state)
 	assert_int_equal(ring->buf_align, 8);
 	assert_int_equal(ring->slot[0].ptr, 64);
 	assert_int_equal(ring->slot[3].ptr, 64);
+	nmobj_ring_set_offsets(f->o, ofs, 0xff);
+	assert_int_equal(ring->offset_mask, 0xff);
+	assert_int_equal(ring->slot[3].ptr, 64);
 	nmobj_ring_free(f->o, ofs, f->owner);
 }
 

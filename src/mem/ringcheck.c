@@ -14,6 +14,7 @@ int ringcheck_init(struct ringcheck *rc, const struct ringcheck_params *p)
 		.n = p->n_slots,
 		.buf_size = p->buf_size,
 		.offset_mask = p->offset_mask,
+		.max_offset = p->max_offset,
 		.owner = p->owner,
 		.tx = p->tx,
 		.tail = p->tx ? p->n_slots - 1 : 0,
@@ -94,7 +95,7 @@ static inline uint32_t frame_slots(const struct ring_slot *s, uint32_t n)
 
 static inline bool slot_fits(const struct ringcheck *rc, const struct ring_slot *s)
 {
-	return (uint64_t)s->offset + s->len <= rc->buf_size;
+	return s->offset <= rc->max_offset && (uint64_t)s->offset + s->len <= rc->buf_size;
 }
 
 /* Takes the buffers of a frame's k slots: all or none. */
@@ -206,6 +207,23 @@ uint32_t ringcheck_tx_take(struct ringcheck *rc, struct bufcache *b, struct ring
 	return done;
 }
 
+void ringcheck_set_offsets(struct ringcheck *rc, uint64_t mask, uint32_t max)
+{
+	rc->offset_mask = mask;
+	rc->max_offset = max;
+}
+
+uint32_t ringcheck_rx_offset(const struct ringcheck *rc, uint32_t i)
+{
+	const struct netmap_slot *s = &rc->ring->slot[ring_add(rc->pos, i, rc->n)];
+	uint64_t ofs;
+
+	if (likely(!rc->offset_mask))
+		return 0;
+	ofs = __atomic_load_n(&s->ptr, __ATOMIC_RELAXED) & rc->offset_mask;
+	return ofs < rc->max_offset ? (uint32_t)ofs : rc->max_offset;
+}
+
 uint32_t ringcheck_rx_space(struct ringcheck *rc)
 {
 	assert(!rc->tx);
@@ -235,6 +253,14 @@ static inline bool take_old(struct ringcheck *rc, struct bufcache *b, uint32_t *
 	return false;
 }
 
+/* The other bits of ptr are the program's. */
+static _cold_ void write_offset(const struct ringcheck *rc, struct netmap_slot *s, uint32_t offset)
+{
+	const uint64_t ptr = __atomic_load_n(&s->ptr, __ATOMIC_RELAXED);
+
+	__atomic_store_n(&s->ptr, (ptr & ~rc->offset_mask) | offset, __ATOMIC_RELAXED);
+}
+
 static inline void put_frame(struct ringcheck *rc, struct bufcache *b, const struct ring_slot *s,
 			     uint32_t k)
 {
@@ -245,7 +271,7 @@ static inline void put_frame(struct ringcheck *rc, struct bufcache *b, const str
 		buf_give(b, s[i].buf, rc->owner);
 		ring_write_slot(slot_at(rc, rc->pos), h);
 		if (unlikely(rc->offset_mask))
-			__atomic_store_n(&slot_at(rc, rc->pos)->ptr, s[i].offset, __ATOMIC_RELAXED);
+			write_offset(rc, slot_at(rc, rc->pos), s[i].offset);
 		rc->lent[rc->pos] = s[i];
 		rc->pos = ring_next(rc->pos, rc->n);
 	}

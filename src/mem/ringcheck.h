@@ -44,7 +44,8 @@ struct ringcheck {
 	struct ring_slot *lent;     /* RX: per slot, what it was given; owned */
 	uint32_t n;                 /* slots */
 	uint32_t buf_size;          /* largest offset + len of a slot */
-	uint64_t offset_mask;
+	uint64_t offset_mask;       /* of slot.ptr; 0: frames start where buffers do */
+	uint32_t max_offset;
 	uint16_t owner; /* of the ring's buffers */
 	bool tx;
 
@@ -68,6 +69,7 @@ struct ringcheck_params {
 	uint32_t n_slots; /* as granted; what stands in the ring is not looked at */
 	uint32_t buf_size;
 	uint64_t offset_mask;
+	uint32_t max_offset; /* a TX slot with a larger one is bad */
 	uint16_t owner;
 	bool tx;
 };
@@ -90,6 +92,12 @@ bool ringcheck_poll(struct ringcheck *rc);
  */
 uint32_t ringcheck_tx_take(struct ringcheck *rc, struct bufcache *b, struct ring_slot *ret,
 			   uint32_t max);
+
+/* From now on frames of this ring may lie anywhere up to max in their buffers. The worker. */
+void ringcheck_set_offsets(struct ringcheck *rc, uint64_t mask, uint32_t max);
+/* RX: where in its buffer the program wants the frame that is put i slots from now; at most
+ * max_offset. */
+uint32_t ringcheck_rx_offset(const struct ringcheck *rc, uint32_t i);
 
 /* RX: slots that frames can be put into now. */
 uint32_t ringcheck_rx_space(struct ringcheck *rc);

@@ -291,7 +291,7 @@ static void test_tx_offsets(void **state)
 	struct fixture *f = *state;
 	struct ring_slot got[RINGCHECK_BATCH];
 
-	f->rc.offset_mask = 0xffff;
+	ringcheck_set_offsets(&f->rc, 0xffff, 2048);
 	fill(f, 3, 0, 0);
 	f->ring->slot[0].ptr = 0xabcd00000000 | 64;
 	f->ring->slot[1].ptr = 2048 - 61;
@@ -301,12 +301,16 @@ static void test_tx_offsets(void **state)
 	assert_int_equal(got[0].offset, 64);
 	assert_int_equal(got[1].offset, 2048 - 61);
 	put_back(f, got, 2);
-	f->rc.offset_mask = UINT64_MAX;
-	fill(f, 1, 0, 0);
+	ringcheck_set_offsets(&f->rc, UINT64_MAX, 128);
+	fill(f, 3, 0, 0);
 	f->ring->slot[3].ptr = UINT64_MAX - 10;
+	f->ring->slot[4].ptr = 128;
+	f->ring->slot[5].ptr = 129;
 	nmsync_tx(&f->app, TID);
-	assert_int_equal(ringcheck_tx_take(&f->rc, &f->b, got, 64), 0);
-	assert_int_equal(f->rc.n_bad, 2);
+	assert_int_equal(ringcheck_tx_take(&f->rc, &f->b, got, 64), 1);
+	assert_int_equal(got[0].offset, 128);
+	put_back(f, got, 1);
+	assert_int_equal(f->rc.n_bad, 3);
 }
 
 /* Nothing to swap in: the frames wait, none is lost. */
@@ -379,6 +383,35 @@ static void test_rx(void **state)
 	assert_true(ringcheck_poll(&f->rc));
 	assert_false(ringcheck_poll(&f->rc));
 	assert_int_equal(ringcheck_rx_waiting(&f->rc), 1);
+}
+
+/* A frame lies where the program left the slot's offset, never behind the largest. */
+static void test_rx_offsets(void **state)
+{
+	struct fixture *f = *state;
+	struct ring_slot in[3], out[N_SLOTS];
+
+	f->ring->slot[0].ptr = 0xabcd00000000 | 64;
+	f->ring->slot[1].ptr = 5000;
+	assert_int_equal(ringcheck_rx_offset(&f->rc, 0), 0); /* there are none yet */
+	ringcheck_set_offsets(&f->rc, 0xffff, 128);
+	assert_int_equal(ringcheck_rx_offset(&f->rc, 0), 64);
+	assert_int_equal(ringcheck_rx_offset(&f->rc, 1), 128);
+	assert_int_equal(ringcheck_rx_offset(&f->rc, 2), 0);
+	make(f, in, 3, 1);
+	in[0].offset = 64;
+	in[1].offset = 128;
+	assert_int_equal(ringcheck_rx_put(&f->rc, &f->b, in, 3), 3);
+	ringcheck_publish(&f->rc, 0);
+	assert_int_equal(f->ring->slot[0].ptr, 0xabcd00000000 | 64);
+	assert_int_equal(f->ring->slot[1].ptr, 128);
+	assert_int_equal(ringcheck_rx_offset(&f->rc, N_SLOTS - 3), 64); /* round the corner */
+	/* Frames that are taken back still know where they are. */
+	f->ring->slot[0].ptr = 0;
+	assert_int_equal(ringcheck_rx_withdraw(&f->rc, &f->b, RINGCHECK_UNRELEASED, out), 3);
+	assert_int_equal(out[0].offset, 64);
+	assert_int_equal(out[1].offset, 128);
+	put_back(f, out, 3);
 }
 
 /* A full ring takes no more; a frame of several slots goes in whole or not at all. */
@@ -602,6 +635,7 @@ int main(void)
 		TX(test_tx_offsets),
 		TX(test_tx_without_buffers),
 		RX(test_rx),
+		RX(test_rx_offsets),
 		RX(test_rx_full),
 		RX(test_rx_bad_slot),
 		RX(test_withdraw_unseen),

@@ -26,7 +26,7 @@ static int parse_options(const uint8_t *p, size_t len, struct attach_msg *ret)
 		len -= sizeof(h);
 		if (h.size > len || padded(h.size) > len)
 			return error_origin(-EPROTO);
-		*o = (struct attach_opt){h.reqtype, 0, h.size, p};
+		*o = (struct attach_opt){h.reqtype, 0, h.size, p, NULL};
 		ret->n_options++;
 		p += padded(h.size);
 		len -= padded(h.size);
@@ -70,7 +70,7 @@ size_t attach_build(uint8_t *buf, struct attach_reply *h, const void *body,
 		memcpy(p, &o, sizeof(o));
 		p += sizeof(o);
 		memset(p, 0, padded(o.size));
-		memcpy(p, from->data, o.size);
+		memcpy(p, from->answer ? from->answer : from->data, o.size);
 		p += padded(o.size);
 	}
 	h->magic = ATTACH_MAGIC;

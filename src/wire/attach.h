@@ -86,7 +86,8 @@ struct attach_ring {
 
 struct attach_opt {
 	uint32_t reqtype, status, size;
-	const uint8_t *data; /* in the packet */
+	const uint8_t *data;   /* in the packet */
+	const uint8_t *answer; /* what the reply has instead, as long; NULL: data */
 };
 
 /* A request, checked. Its pointers are valid as long as the packet. */

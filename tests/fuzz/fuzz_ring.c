@@ -60,6 +60,7 @@ static void side_open(struct fuzz *z, struct side *d, uint32_t no, bool tx, uint
 	struct ringcheck_params p = {.n_slots = N_SLOTS,
 				     .buf_size = 2048,
 				     .offset_mask = mask,
+				     .max_offset = mask ? 2048 : 0,
 				     .owner = z->owner,
 				     .tx = tx};
 

@@ -65,6 +65,20 @@ class Example(Program):
         self.pid = self.rings()[0]["pid"]
 
 
+class User(Program):
+    """nmuse on a bridge: what is rarely used of the API."""
+
+    def __init__(self, lab, daemon, what, bridge="br0"):
+        self.daemon = daemon
+        env = dict(os.environ, VIADUCT_RUN_DIR=str(daemon.run_dir))
+        self.proc = lab.background(daemon.ns, L.BUILD / "tests/netns/nmuse", what, bridge, env=env,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        line = self.proc.stdout.readline()
+        assert line == "ready\n", self.proc.stderr.read()
+        L.wait_for(lambda: all(r["state"] == "live" for r in self.rings()), "all rings are read")
+        self.pid = self.rings()[0]["pid"]
+
+
 def pool(daemon):
     """Free buffers, those in stock included: (small, large)."""
     text = daemon.cli("debug", "objects").stdout
@@ -130,6 +144,32 @@ def test_example(net, args):
     p.kill(signal.SIGKILL)
     assert lost(a.ping(b.addr, 20)) <= 1
     p.proc.wait(L.DEADLINE)
+
+
+def check_inline(lab, d, a, b, p):
+    """Everything passes it, but long ICMP; frames are known by their buffers, GSO frames stay whole."""
+    lab.switch.ip("addr", "add", "10.77.0.100/16", "dev", "br0")
+    assert lost(a.ping(b.addr, 50, "-i", "0.01")) == 0
+    assert lost(a.ping("10.77.0.100", 20, "-i", "0.01")) == 0
+    L.tcp_transfer(a.ns, b.ns, b.addr, size=4 << 20)
+    L.tcp_transfer(lab.switch, a.ns, a.addr, size=4 << 20)
+    nic, host = p.side(), p.side("host")
+    assert nic["taken"] > 100 and nic["copied"] == 0 and host["taken"] > 20
+    assert nic["origins"]["unknown"] == host["origins"]["unknown"] == 0
+    assert nic["gso"]["whole"] > 0
+    assert lost(a.ping(b.addr, 3, "-s", "1200", "-w", "1", check=False)) >= 3
+    assert lost(a.ping(b.addr)) == 0
+    assert d.drop("copy-return") == d.drop("stale-return") == 0
+    assert p.end() > 100
+    assert L.checksum_errors(a.ns) == L.checksum_errors(b.ns) == 0
+
+
+def test_offsets(net):
+    """Frames lie in their buffers where the program wants them, and are sent from where it put them."""
+    lab, d, a, b = net
+    p = User(lab, d, "offsets")
+    check_inline(lab, d, a, b, p)
+    assert lost(a.ping(b.addr, 3, "-s", "1200")) == 0
 
 
 def test_host_is_inspected(net):
@@ -296,7 +336,7 @@ def test_requests(net):
     assert request(d, s, 0)[0] == EINVAL
     assert request(d, s, 1, register(1), netns=1)[0] == ENXIO
     assert "network namespace" in d.log_text()
-    option = struct.pack("<IIII", 5, 0, 32, 0) + bytes(32)
+    option = struct.pack("<IIII", 77, 0, 32, 0) + bytes(32)
     error, _, rest = request(d, s, 1, register(1), options=option)
     assert error == EOPNOTSUPP and struct.unpack_from("<II", rest)[1] == EOPNOTSUPP
     error, _, rest = request(d, s, 1, register(1), options=option * 2)
@@ -325,6 +365,55 @@ def test_requests(net):
     for x in (s, t, u):
         x.close()
     L.wait_for(lambda: not d.json("rings"), "all are gone")
+
+
+def offsets(biggest, initial=0, bits=0, gap=0):
+    """OPT_OFFSETS."""
+    return struct.pack("<IIIIQQIIQ", 5, 0, 32, 0, biggest, initial, bits, 0, gap)
+
+
+def test_offset_requests(net):
+    """What may be asked for, and what programs that share a ring may ask for."""
+    lab, d, a, b = net
+    EBUSY, EINVAL, ENXIO, EOPNOTSUPP = 16, 22, 6, 95
+
+    def refused(option, error, status, name=b"br0", mode=1):
+        s = sock(d)
+        got, body, rest = request(d, s, 1, register(mode, mem_id=mode == 7), name, options=option)
+        s.close()
+        assert (got, body) == (error, b"") and struct.unpack_from("<II", rest)[1] == status
+        return rest
+
+    for bad in (offsets(2049), offsets(64, initial=65), offsets(256, bits=8), offsets(0, bits=65),
+                offsets(2000, gap=49), offsets(1 << 40), offsets(0, gap=1 << 63)):
+        refused(bad, EINVAL, EINVAL)
+    refused(offsets(64)[:-8].replace(struct.pack("<I", 32), struct.pack("<I", 24), 1), EINVAL, EINVAL)
+    refused(offsets(64), ENXIO, EOPNOTSUPP, b"nobr")  # not looked at
+    refused(offsets(64), EINVAL, EOPNOTSUPP, mode=0)
+    unknown = struct.pack("<IIII", 77, 0, 0, 0)
+    rest = refused(offsets(64) + unknown, EOPNOTSUPP, 0)
+    assert struct.unpack_from("<II", rest, 48) == (77, EOPNOTSUPP)
+    assert not d.json("rings")
+
+    def opened(option, name=b"br0", mode=1):
+        s = sock(d)
+        error, body, rest = request(d, s, 1, register(mode, mem_id=mode == 7), name, options=option)
+        assert error == 0 and len(body) == 56 and struct.unpack_from("<II", rest) == (5, 0)
+        return s, struct.unpack_from("<QQIIQ", rest, 16)
+
+    n, _ = opened(offsets(64), b"", 7)
+    plain = sock(d)
+    assert request(d, plain, 1, register(1))[0] == 0
+    s, (biggest, initial, bits, align, gap) = opened(offsets(128, 64))  # others have the ring already
+    assert (biggest, initial, bits, align, gap) == (128, 64, 0, 0, 0)
+    refused(offsets(129), EBUSY, EBUSY)
+    t, (biggest, *_) = opened(offsets(100, bits=8))  # gets what there is
+    assert biggest == 128
+    for x in (s, t, n, plain):
+        x.close()
+    L.wait_for(lambda: not d.json("rings"), "all are gone")
+    s, _ = opened(offsets(2048, 2048, bits=64))
+    s.close()
 
 
 def test_host_rings(net):
