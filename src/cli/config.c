@@ -73,7 +73,7 @@ int cmd_check(struct cli *c, const struct command *cmd, json_t *args)
 int cmd_reload(struct cli *c, const struct command *cmd, json_t *args)
 {
 	const char *file = row_text(args, "file");
-	json_t *result, *change;
+	json_t *result = NULL, *change;
 	size_t i;
 	int r = send_file(c, "config.reload", *file ? file : CONFIG_FILE, &result);
 

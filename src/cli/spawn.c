@@ -116,7 +116,7 @@ int spawn_background(struct cli *c)
 	const char *argv[] = {find_daemon(path, sizeof(path)), "--daemonize", "--run-dir",
 			      viaduct_run_dir(c->run_dir), NULL};
 	int status, err;
-	pid_t pid;
+	pid_t pid = -1;
 
 	err = spawn(argv, NULL, -1, &pid);
 	if (err)
@@ -144,7 +144,7 @@ int spawn_check(struct cli *c, const char *file)
 	char said[1024];
 	size_t n = 0;
 	ssize_t got;
-	pid_t pid;
+	pid_t pid = -1;
 
 	if (pipe2(text, O_CLOEXEC) < 0)
 		return not_started(c, path, errno);
