@@ -7,6 +7,8 @@
  */
 #include "core/inject.h"
 
+#include <assert.h>
+
 #include "core/bridge_internal.h"
 #include "core/eligible.h"
 
@@ -154,6 +156,7 @@ static void inject_batch(struct injection *j, struct batch *b, const struct orig
 {
 	struct bridge *br = j->br;
 
+	assert(br);
 	j->state = &br->intercept.sides[j->side];
 	j->drops.n = 0;
 	b->n_shown = 0;

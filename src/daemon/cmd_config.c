@@ -29,7 +29,7 @@ static int read_config(struct cmd_call *c, struct config **ret)
 
 static int config_check(struct cmd_call *c)
 {
-	struct config *conf;
+	struct config *conf = NULL;
 	int r = read_config(c, &conf);
 
 	if (r)
@@ -41,8 +41,8 @@ static int config_check(struct cmd_call *c)
 
 static int config_reload(struct cmd_call *c)
 {
-	struct config *conf;
-	json_t *changes;
+	struct config *conf = NULL;
+	json_t *changes = NULL;
 	int r = read_config(c, &conf);
 
 	if (!r)

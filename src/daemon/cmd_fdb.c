@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Commands about the FDB: fdb.show, .add, .del, .get, .flush. */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -309,6 +310,7 @@ static int parse_entry(struct cmd_call *c, struct entry_job *job, struct vport *
 		r = parse_place(c, &job->vb, ret_port);
 	if (r)
 		return r;
+	assert(job->vb);
 	job->vid = (uint16_t)cmd_arg_int(c, "vlan", 0);
 	job->port = *ret_port ? (*ret_port)->wp.bp->no : 0;
 	return 0;

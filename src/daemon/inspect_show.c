@@ -4,6 +4,7 @@
  * its bytes are copied. A program sees plain frames with complete checksums: GSO frames are shown
  * as their segments, and core/regroup.h keeps the whole one.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "daemon/inspect_internal.h"
@@ -167,6 +168,7 @@ static enum shown show_chain(struct inspect *in, struct inspect_ring *r, struct 
 	uint32_t bufs[NETMAP_MAX_FRAGS], got;
 	struct frame first = *f;
 
+	assert(k > 0); /* the frame is longer than a slot */
 	if (k > NETMAP_MAX_FRAGS)
 		return drop(in, f, DROP_RING_OVERSIZE);
 	if (f->flags & FRAME_CSUM_PARTIAL) {
