@@ -15,7 +15,7 @@
 #include "daemon/keys.h"
 
 struct parse {
-	yaml_document_t *doc;
+	yaml_document_t doc;
 	const char *file;
 	struct ctl_error *err;
 	json_t *seen_ports; /* name -> line: a device belongs to one bridge */
@@ -105,8 +105,8 @@ static int each_member(struct parse *p, yaml_node_t *n, const char *what, member
 	seen = json_object();
 	for (yaml_node_pair_t *i = n->data.mapping.pairs.start; i < n->data.mapping.pairs.top && !r;
 	     i++) {
-		yaml_node_t *k = yaml_document_get_node(p->doc, i->key);
-		yaml_node_t *v = yaml_document_get_node(p->doc, i->value);
+		yaml_node_t *k = yaml_document_get_node(&p->doc, i->key);
+		yaml_node_t *v = yaml_document_get_node(&p->doc, i->value);
 		const char *key = scalar(k);
 
 		if (!key)
@@ -134,7 +134,7 @@ static int each_item(struct parse *p, yaml_node_t *n, const char *what, item_fn 
 		return fail_at(p, line_of(n), "%s must be a list", what);
 	for (yaml_node_item_t *i = n->data.sequence.items.start;
 	     i < n->data.sequence.items.top && !r; i++)
-		r = fn(p, yaml_document_get_node(p->doc, *i), ctx);
+		r = fn(p, yaml_document_get_node(&p->doc, *i), ctx);
 	return r;
 }
 
@@ -333,22 +333,20 @@ static int top_member(struct parse *p, const char *key, yaml_node_t *k, yaml_nod
 
 static int parse_document(struct parse *p, json_t *root)
 {
-	yaml_node_t *n = yaml_document_get_root_node(p->doc);
+	yaml_node_t *n = yaml_document_get_root_node(&p->doc);
 
 	return n ? each_member(p, n, "the file", top_member, root) : 0;
 }
 
 static int parse_yaml(yaml_parser_t *parser, struct parse *p, json_t *root)
 {
-	yaml_document_t doc;
 	int r;
 
-	if (!yaml_parser_load(parser, &doc))
+	if (!yaml_parser_load(parser, &p->doc))
 		return fail_at(p, parser->problem_mark.line + 1, "not YAML: %s",
 			       parser->problem ? parser->problem : "unknown problem");
-	p->doc = &doc;
 	r = parse_document(p, root);
-	yaml_document_delete(&doc);
+	yaml_document_delete(&p->doc);
 	return r;
 }
 
