@@ -151,17 +151,29 @@ static json_t *port_row(struct vport *vp)
 			 "info_slave_data", data);
 }
 
+/* What the worker and the driver did for one port. */
+static json_t *offload_row(const struct offload_counters *w, const struct offload_counters *d)
+{
+	const uint64_t csum_finished = w->csum_finished + d->csum_finished;
+	const uint64_t gso_segmented = w->gso_segmented + d->gso_segmented;
+	const uint64_t gso_segments = w->gso_segments + d->gso_segments;
+	const uint64_t gso_passed = w->gso_passed + d->gso_passed;
+	const uint64_t tags_restored = w->tags_restored + d->tags_restored;
+
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "csum_finished", (json_int_t)csum_finished,
+			 "gso_segmented", (json_int_t)gso_segmented, "gso_segments",
+			 (json_int_t)gso_segments, "gso_passed", (json_int_t)gso_passed,
+			 "tags_restored", (json_int_t)tags_restored);
+}
+
 static json_t *stats_row(struct vport *vp)
 {
 	const struct bport_counters *n;
-	const struct offload_counters *w, *p;
 	uint64_t rx_dropped = 0, tx_dropped = 0;
 	struct port_job job;
 
 	read_job(&job, vp);
 	n = &job.counters;
-	w = &job.offload;
-	p = &job.stats.offload;
 	for (int i = 0; i < DROP_N; i++) {
 		if (i == DROP_EGRESS_MTU || i == DROP_TX_FULL || i == DROP_TX_DOWN ||
 		    i == DROP_TX_REFUSED || i == DROP_OVERSIZE || i == DROP_HOST_DOWN)
@@ -170,7 +182,7 @@ static json_t *stats_row(struct vport *vp)
 			rx_dropped += job.drops.n[i];
 	}
 	return json_pack("{s:s, s:s, s:s, s:s, s:{s:{s:I, s:I, s:I, s:I}, s:{s:I, s:I, s:I}},"
-			 " s:{s:I, s:I, s:I}, s:{s:I, s:I, s:I, s:I, s:I}}",
+			 " s:{s:I, s:I, s:I}, s:o}",
 			 "ifname", vp->name, "bridge", vp->vb->name, "driver",
 			 vp->port ? vp->port->driver->name : vp->want_driver, "mode",
 			 vp->port ? vp->port->mode : "", "stats64", "rx", "packets",
@@ -179,12 +191,8 @@ static json_t *stats_row(struct vport *vp)
 			 "packets", (json_int_t)n->tx_packets, "bytes", (json_int_t)n->tx_bytes,
 			 "dropped", (json_int_t)tx_dropped, "driver_stats", "rx_calls",
 			 (json_int_t)job.stats.rx_calls, "tx_calls", (json_int_t)job.stats.tx_calls,
-			 "wakeups", (json_int_t)job.stats.wakeups, "offload", "csum_finished",
-			 (json_int_t)(w->csum_finished + p->csum_finished), "gso_segmented",
-			 (json_int_t)(w->gso_segmented + p->gso_segmented), "gso_segments",
-			 (json_int_t)(w->gso_segments + p->gso_segments), "gso_passed",
-			 (json_int_t)(w->gso_passed + p->gso_passed), "tags_restored",
-			 (json_int_t)(w->tags_restored + p->tags_restored));
+			 "wakeups", (json_int_t)job.stats.wakeups, "offload",
+			 offload_row(&job.offload, &job.stats.offload));
 }
 
 static void drop_rows(struct cmd_call *c, struct vport *vp)

@@ -87,14 +87,12 @@ void server_send(struct server_conn *c, json_t *msg)
 	size_t len;
 	char *line = ctl_encode(msg, &len);
 
-	if (!line || c->broken) {
-		c->broken = true;
-	} else if (server_backlog(c) + len > CTL_BACKLOG_MAX) {
+	if (line && !c->broken && server_backlog(c) + len > CTL_BACKLOG_MAX) {
 		log_warn("client pid=%d: does not read its answers, closed", (int)c->peer.pid);
 		c->broken = true;
-	} else if (c->out_cap - c->out_end < len && out_room(c, len)) {
-		c->broken = true;
-	} else {
+	}
+	c->broken = c->broken || !line || (c->out_cap - c->out_end < len && out_room(c, len));
+	if (!c->broken) {
 		memcpy(c->out + c->out_end, line, len);
 		c->out_end += len;
 	}
