@@ -254,7 +254,7 @@ NETMAP_UNUSED_ static size_t nm_name_len_(const char *s)
 
 	if (s[end] != '-' || nm_is_device_(s, end))
 		return end;
-	while (s[n] == '-' && n < IFNAMSIZ) {
+	while (n < IFNAMSIZ && s[n] == '-') {
 		n += 1 + strcspn(s + n + 1, "-*^{}/@");
 		if (nm_is_device_(s, n))
 			found = n;

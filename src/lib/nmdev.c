@@ -186,7 +186,7 @@ void nmdev_drain(struct nmdev *d, int fd)
 
 	memset(m, 0, sizeof(m));
 	for (unsigned int i = 0; i < DRAIN_AT_ONCE; i++) {
-		iov[i] = (struct iovec){bytes[i], sizeof(bytes[i])};
+		iov[i] = (struct iovec){&bytes[i], sizeof(bytes[i])};
 		m[i].msg_hdr.msg_iov = &iov[i];
 		m[i].msg_hdr.msg_iovlen = 1;
 	}

@@ -253,7 +253,7 @@ static int use_answer(struct nmdev *d, struct nmctl *q, const struct answer *a)
 		memcpy(q->options, a->options, h->options_size);
 	if (err)
 		return err;
-	if (q->type == ATTACH_STATE || q->type == NETMAP_REQ_REGISTER) {
+	if (d && (q->type == ATTACH_STATE || q->type == NETMAP_REQ_REGISTER)) {
 		if (h->body_size != sizeof(struct nmreq_register))
 			return EIO;
 		nmfd_lock();
