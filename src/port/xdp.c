@@ -37,6 +37,7 @@
  * The host's stack sees no frame that a socket takes; it keeps from sending its own (IPv6 off).
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -392,7 +393,10 @@ static int start(struct xdp_port *x, const char **ret_why)
 		x->plain_max = UINT32_MAX;
 	}
 	listen_start(x);
-	strcpy(x->port.mode, !x->prog.native ? "generic" : x->copy ? "native" : "zero-copy");
+	snprintf(x->port.mode, sizeof(x->port.mode), "%s",
+		 !x->prog.native ? "generic"
+		 : x->copy       ? "native"
+				 : "zero-copy");
 	return 0;
 }
 
