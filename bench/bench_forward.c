@@ -10,6 +10,7 @@
  *
  * Prints million frames a second, the median of the runs.
  */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -221,6 +222,7 @@ static double measure(uint32_t n_addresses, uint32_t runs, double seconds)
 	static struct bench b;
 	double rates[RUNS_MAX];
 
+	assert(runs > 0);
 	open_bench(&b, n_addresses);
 	b.batch.now_ns = now_ns();
 	run_round(&b, &b.sides[0]); /* tells the FDB the time */

@@ -256,6 +256,11 @@ static int by_size(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+static double rtt_us(uint32_t i)
+{
+	return (double)rtts[i] / 1e3;
+}
+
 static int do_ping(struct gen *g)
 {
 	struct pollfd p = {.fd = g->port->fd, .events = POLLIN};
@@ -276,9 +281,8 @@ static int do_ping(struct gen *g)
 	qsort(rtts, n_rtts, sizeof(rtts[0]), by_size);
 	printf("%llu sent, %u came back", (unsigned long long)sent, n_rtts);
 	if (n_rtts)
-		printf(", min %.1f median %.1f 99%% %.1f max %.1f us", (double)rtts[0] / 1e3,
-		       (double)rtts[n_rtts / 2] / 1e3, (double)rtts[n_rtts * 99 / 100] / 1e3,
-		       (double)rtts[n_rtts - 1] / 1e3);
+		printf(", min %.1f median %.1f 99%% %.1f max %.1f us", rtt_us(0),
+		       rtt_us(n_rtts / 2), rtt_us(n_rtts * 99 / 100), rtt_us(n_rtts - 1));
 	putchar('\n');
 	return n_rtts == 0;
 }
