@@ -28,6 +28,14 @@
 #define SOURCE_AGE_S 300u
 #define NEVER        UINT64_MAX
 #define NS_PER_MS    1000000ULL
+#define BELL_GAP_NS  20000u /* between two doorbells, unless the ring fills up */
+#define BELL_SHARE   4u     /* that is: a quarter of it */
+
+/* Slots that the program has not given back, as far as the last look at its head says. */
+static uint32_t used_slots(const struct inspect_ring *r)
+{
+	return ring_distance(r->rc.head, r->rc.pos, r->rc.n);
+}
 
 /* ---- doorbells ---- */
 
@@ -47,9 +55,24 @@ static void ring_bell(struct inspect *in, struct inspect_ring *r)
 
 void inspect_publish(struct inspect *in, struct inspect_ring *r)
 {
-	/* Only RX syncs take the time over. */
-	if (ringcheck_publish(&r->rc, r->rc.tx ? 0 : (uint64_t)(clock_wall_s() * 1e6)))
-		ring_bell(in, r);
+	if (r->rc.tx) {
+		if (ringcheck_publish(&r->rc, 0)) /* only RX syncs take the time over */
+			ring_bell(in, r);
+	} else if (ringcheck_publish_quietly(&r->rc, (uint64_t)(clock_wall_s() * 1e6))) {
+		r->bell_due = true;
+	}
+}
+
+/* Frames wait; their program is woken if it sleeps and was not woken a moment ago. */
+static void look_at_bell(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
+{
+	if (now_ns < r->bell_ns + BELL_GAP_NS && used_slots(r) < r->rc.n / BELL_SHARE)
+		return;
+	r->bell_due = false;
+	if (!ringcheck_needs_bell(&r->rc))
+		return;
+	r->bell_ns = now_ns;
+	ring_bell(in, r);
 }
 
 /* Takes doorbells off the descriptor; what is no doorbell is the main thread's. */
@@ -273,6 +296,8 @@ bool inspect_poll(struct inspect *in, uint64_t now_ns)
 	uint32_t n = 0;
 
 	for (int host = 0; host < 2; host++)
+		for_each_ring(in, r, host, 0) if (r->bell_due) look_at_bell(in, r, now_ns);
+	for (int host = 0; host < 2; host++)
 		for_each_ring(in, r, host, 1) n += inspect_take(in, r, now_ns);
 	for (int host = 0; host < 2; host++)
 		for_each_ring(in, r, host, 0) look_at_rx(in, r, now_ns);
@@ -286,22 +311,36 @@ static bool head_matters(const struct inspect_ring *r)
 	return r->state != (INTERCEPT_BOUND | INTERCEPT_SYNCED);
 }
 
-bool inspect_sleep(struct inspect *in, uint64_t now_ns, uint64_t *ret_until_ns)
+/* False when the program has synced the ring; else when to look at it again. */
+static bool sleep_on_rx(struct inspect *in, struct inspect_ring *r, uint64_t now_ns,
+			uint64_t *ret_until_ns)
 {
 	const struct intercept_settings *s = &bridge_intercept(in->wb->br)->set;
 
+	if (r->bell_due) {
+		r->bell_ns = 0;
+		look_at_bell(in, r, now_ns);
+	}
+	*ret_until_ns = NEVER;
+	if (head_matters(r))
+		return ringcheck_sleep(&r->rc);
+	if (ringcheck_rx_waiting(&r->rc) > 0)
+		*ret_until_ns = r->moved_ns + s->stall_ms * NS_PER_MS;
+	return true;
+}
+
+bool inspect_sleep(struct inspect *in, uint64_t now_ns, uint64_t *ret_until_ns)
+{
 	*ret_until_ns = in->next_group_ns;
 	for (int host = 0; host < 2; host++) {
 		for_each_ring(in, r, host, 1) if (!ringcheck_sleep(&r->rc)) return false;
 		for_each_ring(in, r, host, 0)
 		{
-			if (head_matters(r)) {
-				if (!ringcheck_sleep(&r->rc))
-					return false;
-			} else if (ringcheck_rx_waiting(&r->rc) > 0) {
-				*ret_until_ns = min_of(*ret_until_ns,
-						       r->moved_ns + s->stall_ms * NS_PER_MS);
-			}
+			uint64_t until;
+
+			if (!sleep_on_rx(in, r, now_ns, &until))
+				return false;
+			*ret_until_ns = min_of(*ret_until_ns, until);
 		}
 	}
 	return true;

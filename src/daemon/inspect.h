@@ -39,8 +39,10 @@ struct inspect_ring {
 	uint32_t gap;  /* RX: bytes behind a frame that are left alone */
 	bool bound;    /* the worker uses it */
 	uint8_t state; /* RX: enum intercept_ring_state */
+	bool bell_due; /* RX: frames that its program was not woken for yet */
 	uint32_t head, n_syncs; /* RX: as the last round saw them */
 	uint64_t moved_ns;      /* RX: when its head last moved, or the first frame came */
+	uint64_t bell_ns;       /* RX: when it was rung last */
 	uint64_t released;      /* RX: slots since the start that the program gave back */
 	struct inspect_counters counters;
 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -425,6 +426,31 @@ static void test_stall(void **state)
 	assert_false(receive_frame(l, 5));
 }
 
+static void rung_just_now_here(void *arg)
+{
+	((struct lab *)arg)->rings[0][0].bell_ns = UINT64_MAX / 2;
+}
+
+/* A doorbell that has to wait for the one before comes before the worker sleeps. */
+static void test_bell_before_sleep(void **state)
+{
+	struct lab *l = *state;
+	const struct timeval soon = {.tv_sec = 5};
+	uint8_t byte;
+
+	assert_int_equal(setsockopt(l->fds[1], SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof(soon)), 0);
+	become_reader(l);
+	for (uint8_t i = 0; i < 3; i++) {
+		assert_true(shadow_want_wakeup(&l->shadow.rings[0]));
+		worker_call(l->w, rung_just_now_here, l);
+		send_frame(l, i);
+		assert_int_equal(recv(l->fds[1], &byte, 1, 0), 1);
+		wait_for_frames(l, 1);
+		pass_one(l);
+	}
+	assert_int_equal(l->rings[0][0].counters.n_bells, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -433,6 +459,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_offsets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stall, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_bell_before_sleep, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -365,7 +365,7 @@ uint32_t ringcheck_rx_withdraw(struct ringcheck *rc, struct bufcache *b, enum ri
 	return done;
 }
 
-bool ringcheck_publish(struct ringcheck *rc, uint64_t ts_us)
+bool ringcheck_publish_quietly(struct ringcheck *rc, uint64_t ts_us)
 {
 	const uint32_t tail = rc->tx ? ring_prev(rc->pos, rc->n) : rc->pos;
 	const bool failed = rc->n_errors != rc->n_errors_published;
@@ -374,11 +374,21 @@ bool ringcheck_publish(struct ringcheck *rc, uint64_t ts_us)
 		rc->n_errors_published = rc->n_errors;
 		ring_publish(&rc->shadow->daemon.errors, rc->n_errors);
 	}
-	if (tail != rc->tail) {
-		rc->tail = tail;
-		return shadow_publish_tail(rc->shadow, tail, ts_us);
-	}
-	return unlikely(failed) && shadow_needs_doorbell(rc->shadow);
+	if (tail == rc->tail)
+		return failed;
+	rc->tail = tail;
+	shadow_set_tail(rc->shadow, tail, ts_us);
+	return true;
+}
+
+bool ringcheck_needs_bell(struct ringcheck *rc)
+{
+	return shadow_needs_doorbell(rc->shadow);
+}
+
+bool ringcheck_publish(struct ringcheck *rc, uint64_t ts_us)
+{
+	return ringcheck_publish_quietly(rc, ts_us) && ringcheck_needs_bell(rc);
 }
 
 bool ringcheck_sleep(struct ringcheck *rc)

@@ -136,6 +136,13 @@ uint32_t ringcheck_rx_waiting(struct ringcheck *rc);
  * the batch in microseconds. True: the program sleeps, send it a doorbell. Once per batch.
  */
 bool ringcheck_publish(struct ringcheck *rc, uint64_t ts_us);
+/*
+ * The same in two steps, for who rings less often than he publishes. True: something changed, so
+ * ask ringcheck_needs_bell(), at the latest before the worker sleeps.
+ */
+bool ringcheck_publish_quietly(struct ringcheck *rc, uint64_t ts_us);
+/* True: the program sleeps and there is something for it, send it a doorbell. */
+bool ringcheck_needs_bell(struct ringcheck *rc);
 
 /* Before the worker sleeps: false when the program has published something new. */
 bool ringcheck_sleep(struct ringcheck *rc);

@@ -193,11 +193,17 @@ static inline bool shadow_needs_doorbell(struct shadow_ring *r)
 	return __atomic_exchange_n(&r->prog.want, 0, __ATOMIC_SEQ_CST);
 }
 
-/* Publishes tail and the batch's time. True: the caller sends one doorbell. */
-static inline bool shadow_publish_tail(struct shadow_ring *r, uint32_t tail, uint64_t ts_us)
+/* Publishes tail and the batch's time; the caller asks shadow_needs_doorbell(), soon or later. */
+static inline void shadow_set_tail(struct shadow_ring *r, uint32_t tail, uint64_t ts_us)
 {
 	__atomic_store_n(&r->daemon.ts_us, ts_us, __ATOMIC_RELAXED);
 	ring_publish(&r->daemon.tail, tail);
+}
+
+/* Both at once. True: the caller sends one doorbell. */
+static inline bool shadow_publish_tail(struct shadow_ring *r, uint32_t tail, uint64_t ts_us)
+{
+	shadow_set_tail(r, tail, ts_us);
 	return shadow_needs_doorbell(r);
 }
 
