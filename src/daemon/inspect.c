@@ -28,8 +28,9 @@
 #define SOURCE_AGE_S 300u
 #define NEVER        UINT64_MAX
 #define NS_PER_MS    1000000ULL
-#define BELL_GAP_NS  20000u /* between two doorbells, unless the ring fills up */
-#define BELL_SHARE   4u     /* that is: a quarter of it */
+#define BELL_GAP_NS  20000u   /* between two doorbells, unless the ring fills up */
+#define BELL_SHARE   4u       /* that is: a quarter of it */
+#define BEHIND_NS    2000000u /* for so long frames wait for a program that is behind */
 
 /* Slots that the program has not given back, as far as the last look at its head says. */
 static uint32_t used_slots(const struct inspect_ring *r)
@@ -247,6 +248,32 @@ static void moved(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
 	}
 }
 
+/*
+ * A ring without room for a burst: nothing is taken from ports for a while, so that the program,
+ * which may be waiting for our processor, catches up. Once; a program that is too slow, or hangs,
+ * does not hold up others.
+ */
+static void look_at_room(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
+{
+	const struct intercept *ic = bridge_intercept(in->wb->br);
+	const uint32_t burst = min_of(max_of(r->burst, r->rc.n / 2), r->rc.n - 1);
+
+	if (r->rc.n - 1 - used_slots(r) >= burst ||
+	    r->state != (INTERCEPT_BOUND | INTERCEPT_SYNCED)) {
+		r->behind_ns = 0;
+		return;
+	}
+	if (r->behind_ns == 0)
+		r->behind_ns = now_ns;
+	if (now_ns < r->behind_ns + BEHIND_NS && ic->sides[r->side].action == INTERCEPT_DO_TAKE)
+		in->behind[r->side] = true;
+}
+
+bool inspect_has_room(const struct inspect *in, bool host)
+{
+	return !in->behind[host ? INTERCEPT_HOST : INTERCEPT_NIC];
+}
+
 static void look_at_rx(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
 {
 	const uint32_t n_syncs = ring_read(&r->rc.shadow->prog.n_syncs);
@@ -265,6 +292,7 @@ static void look_at_rx(struct inspect *in, struct inspect_ring *r, uint64_t now_
 	r->n_syncs = n_syncs;
 	if (unlikely(is_stalled(in, r, now_ns)))
 		stall(in, r, now_ns);
+	look_at_room(in, r, now_ns);
 }
 
 /* Groups that came back in part, and those that the program let go of. */
@@ -299,6 +327,7 @@ bool inspect_poll(struct inspect *in, uint64_t now_ns)
 		for_each_ring(in, r, host, 0) if (r->bell_due) look_at_bell(in, r, now_ns);
 	for (int host = 0; host < 2; host++)
 		for_each_ring(in, r, host, 1) n += inspect_take(in, r, now_ns);
+	in->behind[0] = in->behind[1] = false;
 	for (int host = 0; host < 2; host++)
 		for_each_ring(in, r, host, 0) look_at_rx(in, r, now_ns);
 	look_at_groups(in, n == 0, now_ns);
@@ -306,9 +335,10 @@ bool inspect_poll(struct inspect *in, uint64_t now_ns)
 }
 
 /* Is the head of an RX ring of interest while the worker sleeps? */
-static bool head_matters(const struct inspect_ring *r)
+static bool head_matters(const struct inspect *in, const struct inspect_ring *r)
 {
-	return r->state != (INTERCEPT_BOUND | INTERCEPT_SYNCED);
+	return r->state != (INTERCEPT_BOUND | INTERCEPT_SYNCED) ||
+	       (r->behind_ns && in->behind[r->side]);
 }
 
 /* False when the program has synced the ring; else when to look at it again. */
@@ -322,8 +352,11 @@ static bool sleep_on_rx(struct inspect *in, struct inspect_ring *r, uint64_t now
 		look_at_bell(in, r, now_ns);
 	}
 	*ret_until_ns = NEVER;
-	if (head_matters(r))
+	if (head_matters(in, r)) {
+		if (r->behind_ns)
+			*ret_until_ns = r->behind_ns + BEHIND_NS;
 		return ringcheck_sleep(&r->rc);
+	}
 	if (ringcheck_rx_waiting(&r->rc) > 0)
 		*ret_until_ns = r->moved_ns + s->stall_ms * NS_PER_MS;
 	return true;

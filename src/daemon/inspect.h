@@ -41,8 +41,10 @@ struct inspect_ring {
 	uint8_t state; /* RX: enum intercept_ring_state */
 	bool bell_due; /* RX: frames that its program was not woken for yet */
 	uint32_t head, n_syncs; /* RX: as the last round saw them */
+	uint32_t burst;         /* RX: slots that a batch wants, the most of late */
 	uint64_t moved_ns;      /* RX: when its head last moved, or the first frame came */
 	uint64_t bell_ns;       /* RX: when it was rung last */
+	uint64_t behind_ns;     /* RX: since when it lacks room for a burst, 0: it has */
 	uint64_t released;      /* RX: slots since the start that the program gave back */
 	struct inspect_counters counters;
 };
@@ -106,6 +108,12 @@ void inspect_shut(struct inspect *in);
 
 /* W, by the worker. Lists of rings in e: shows what they hold; what finds no room may go on. */
 void inspect_show(struct inspect *in, struct egress *e, uint64_t now_ns);
+/*
+ * May the worker take frames from a port of that side? False for a moment when the program that
+ * takes them has fallen behind: they wait in the driver's queue, and the program needs the
+ * processor.
+ */
+bool inspect_has_room(const struct inspect *in, bool host);
 /* One round: what programs sent, rings that began to be read or stopped. True: there was work. */
 bool inspect_poll(struct inspect *in, uint64_t now_ns);
 /* Before the worker sleeps: false if there is work; else when to call inspect_poll() at the latest.

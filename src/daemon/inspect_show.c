@@ -221,6 +221,7 @@ static void show_list(struct inspect *in, struct inspect_ring *r, struct egress 
 {
 	struct frame *refused[EGRESS_MAX];
 	const bool was_empty = r && ringcheck_rx_waiting(&r->rc) == 0;
+	const uint64_t before = r ? r->rc.n_slots : 0;
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < l->n; i++)
@@ -230,6 +231,8 @@ static void show_list(struct inspect *in, struct inspect_ring *r, struct egress 
 		if (was_empty)
 			r->moved_ns = now_ns;
 		r->counters.n_full += n;
+		r->burst -= r->burst / 16;
+		r->burst = (uint32_t)max_of(r->burst, r->rc.n_slots - before);
 		inspect_publish(in, r);
 	}
 	bridge_intercept_refused(in->wb->br, refused, n, e);

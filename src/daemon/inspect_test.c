@@ -426,6 +426,55 @@ static void test_stall(void **state)
 	assert_false(receive_frame(l, 5));
 }
 
+static void inject_many_here(void *arg)
+{
+	struct lab *l = arg;
+
+	for (uint32_t i = 0; i < l->n; i++)
+		inject_here(l);
+}
+
+#define SOON_NS 1000u
+#define LATE_NS 10000000u
+
+/* l->n: nanoseconds after the ring was found too full. The answer goes there, too. */
+static void ask_for_room_here(void *arg)
+{
+	struct lab *l = arg;
+
+	inspect_poll(l->in, l->rings[0][0].behind_ns + l->n);
+	assert_true(inspect_has_room(l->in, true));
+	l->n = inspect_has_room(l->in, false);
+}
+
+static bool has_room(struct lab *l, uint32_t after_ns)
+{
+	l->n = after_ns;
+	worker_call(l->w, ask_for_room_here, l);
+	return l->n;
+}
+
+/* Ports wait for a program that is behind, for a while, until it has caught up. */
+static void test_behind(void **state)
+{
+	struct lab *l = *state;
+
+	become_reader(l);
+	assert_true(has_room(l, SOON_NS));
+	send_frame(l, 1);
+	l->n = SLOTS / 2;
+	worker_call(l->w, inject_many_here, l);
+	wait_for_frames(l, SLOTS / 2 + 1);
+	assert_false(has_room(l, SOON_NS));
+	assert_true(has_room(l, LATE_NS));
+	assert_true(l->rings[0][0].behind_ns); /* it has had its time */
+	pass_one(l);
+	pass_one(l);
+	assert_true(has_room(l, SOON_NS));
+	assert_int_equal(l->rings[0][0].behind_ns, 0);
+	assert_int_equal(l->rings[0][0].counters.n_full, 0);
+}
+
 static void rung_just_now_here(void *arg)
 {
 	((struct lab *)arg)->rings[0][0].bell_ns = UINT64_MAX / 2;
@@ -459,6 +508,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_offsets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stall, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bell_before_sleep, setup, teardown),
 	};
 

@@ -21,6 +21,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -60,6 +61,7 @@ struct worker {
 	struct worker_port **ports;
 	uint32_t n_ports;
 	uint32_t n_without_fd;
+	uint32_t n_held; /* ports that the round passed over, for a program that is behind */
 
 	struct worker_port **touched;
 	uint32_t n_touched;
@@ -219,6 +221,7 @@ static bool serve_ports(struct worker *w, uint64_t now_ns)
 {
 	bool all = w->n_ports <= FEW_PORTS, worked = false;
 
+	w->n_held = 0;
 	if (!all)
 		wait_events(w, 0);
 	for (uint32_t i = 0; i < w->n_ports; i++) {
@@ -226,6 +229,13 @@ static bool serve_ports(struct worker *w, uint64_t now_ns)
 
 		if (!all && !wp->ready && wp->port->fd >= 0)
 			continue;
+		wp->held = unlikely(wp->bridge->inspect) &&
+			   !inspect_has_room(wp->bridge->inspect, wp->bp->host);
+		if (unlikely(wp->held)) {
+			w->n_held++;
+			wp->ready = true;
+			continue;
+		}
 		wp->ready = serve(w, wp, now_ns) > 0;
 		if (wp->ready)
 			wp->n_errors = 0;
@@ -275,7 +285,7 @@ static bool arm_ports(struct worker *w)
 	for (uint32_t i = 0; i < w->n_ports; i++) {
 		struct worker_port *wp = w->ports[i];
 
-		if (wp->port->driver->arm && wp->port->driver->arm(wp->port)) {
+		if (!wp->held && wp->port->driver->arm && wp->port->driver->arm(wp->port)) {
 			wp->ready = true;
 			work = true;
 		}
@@ -331,6 +341,8 @@ static uint64_t sleep_for_work(struct worker *w, uint64_t now_ns)
 	}
 	w->stats.sleeps++;
 	wait_events(w, sleep_timeout_ms(w, until_ns, now_ns));
+	if (unlikely(w->n_held)) /* its port may have woken us, and not the program */
+		sched_yield();
 	wake_programs(w);
 	woke_ns = clock_now_ns();
 	w->stats.sleep_ns += woke_ns - now_ns;
@@ -369,7 +381,7 @@ static void *worker_main(void *arg)
 		now_ns = clock_now_ns();
 		if (worked) /* and look once more: a program's ring may hold more than a batch */
 			last_ns = now_ns;
-		if (now_ns - last_ns >= w->spin_ns)
+		if (now_ns - last_ns >= w->spin_ns || (unlikely(w->n_held) && !worked))
 			now_ns = sleep_for_work(w, now_ns);
 	}
 	return NULL;

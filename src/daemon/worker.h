@@ -33,6 +33,7 @@ struct worker_port {
 	bool ready;        /* look at it in the next round */
 	bool touched;      /* to be flushed at the end of the round */
 	bool quiet;        /* its descriptor only reports errors: not waited for */
+	bool held;         /* not looked at in this round: a program has to catch up */
 };
 
 struct inspect;
