@@ -217,6 +217,18 @@ static void wait_events(struct worker *w, int timeout_ms)
 	}
 }
 
+/* Are frames of the port to wait, for the program that takes them has fallen behind? */
+static inline bool is_held(const struct worker_port *wp)
+{
+	const struct inspect *in = wp->bridge->inspect;
+
+	if (likely(!in))
+		return false;
+	if (likely(wp->bp))
+		return !inspect_has_room(in, wp->bp->host);
+	return !inspect_has_room(in, false) || !inspect_has_room(in, true); /* a trunk has both */
+}
+
 static bool serve_ports(struct worker *w, uint64_t now_ns)
 {
 	bool all = w->n_ports <= FEW_PORTS, worked = false;
@@ -229,8 +241,7 @@ static bool serve_ports(struct worker *w, uint64_t now_ns)
 
 		if (!all && !wp->ready && wp->port->fd >= 0)
 			continue;
-		wp->held = unlikely(wp->bridge->inspect) &&
-			   !inspect_has_room(wp->bridge->inspect, wp->bp->host);
+		wp->held = is_held(wp);
 		if (unlikely(wp->held)) {
 			w->n_held++;
 			wp->ready = true;
