@@ -22,7 +22,7 @@ server=$!
 until_true 5 ip netns exec ns2 bash -c 'ss -ltn | grep -q :5201' || fail "iperf3 does not listen"
 start iperf ip netns exec ns1 iperf3 -c 192.168.56.2 -t 6 -i 1 -f m --forceflush
 stream=$started
-until_true 5 grep -q ' 1.00-2' "$scratch/iperf" || fail "the stream does not run"
+until_true 5 grep -qE ' 1\.0[0-9]-2' "$scratch/iperf" || fail "the stream does not run"
 run ip netns exec ns1 ping -c 3 -i 0.2 192.168.56.2
 check "no ping was lost" said ' 0% packet loss'
 
@@ -43,7 +43,7 @@ say "The stream ran on, through the program, with offloads untouched:"
 wait "$stream" || fail "the stream broke: $(tail -1 "$scratch/iperf")"
 wait "$server" || true
 collect iperf 8
-check "it moved data in its last second, too" said ' 5.00-6.*sec +[1-9][0-9.]* +.Bytes'
+check "it moved data in its last second, too" said ' 5.0[0-9]-6.*sec +[1-9][0-9.]* +.Bytes'
 
 say "The program ends; pings come through again."
 show_command "kill $pass_pid"
