@@ -1,481 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The trunk under a kernel bridge, in namespaces of the test's own: host 0 - m0 br0 m1 - host 1,
- * offloads as they are by default. The test plays the worker: what it reads it puts back. Needs
- * root, ip(8), tc(8), ethtool(8); skipped (77) otherwise.
+/* The trunk under a kernel bridge. Needs root, ip(8), tc(8), ethtool(8), iperf3; else skipped (77).
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/if_ether.h>
-#include <linux/if_packet.h>
-#include <net/if.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cmocka.h>
-
-#include "port/driver.h"
-#include "port/trunk.h"
-#include "port/vnet.h"
-#include "sys/clock.h"
-
-#define WAIT_MS   1000
-#define HANG_MS   100
-#define N_HOSTS   2
-#define NO_BR0    900 /* number of the place at br0's egress */
-#define STREAM_MB 64
-
-struct world {
-	struct region region;
-	struct bufpool *pool;
-	struct bufcache bufs;
-	struct port_env *env;
-	char run_dir[32];
-	int own;            /* the test's own namespace */
-	int ns_fd[N_HOSTS]; /* the hosts' */
-	pid_t ns[N_HOSTS];  /* processes that keep them */
-	int sock[N_HOSTS];  /* packet sockets with vnet headers at the hosts */
-	struct trunk *trunk;
-	struct port *place[PORTS_MAX]; /* by number: 10 and 20 are m0 and m1, ingress */
-	uint32_t seen[PORTS_MAX];      /* frames read, by place */
-	uint32_t longest, n_gso, n_partial, n_copies;
-	bool mute; /* read, but put nothing back */
-	char before[65536];
-	uint32_t n_free, n_big_free;
-};
-
-static const uint16_t member_no[N_HOSTS] = {10, 20};
-
-static void run(const char *fmt, ...)
-{
-	char cmd[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(cmd, sizeof(cmd), fmt, ap);
-	va_end(ap);
-	if (system(cmd) != 0)
-		fail_msg("%s", cmd);
-}
-
-/* ---- hosts ---- */
-
-/* Devices that this process's namespace will get are quiet. */
-static bool no_ipv6(void)
-{
-	int fd = open("/proc/sys/net/ipv6/conf/default/disable_ipv6", O_WRONLY | O_CLOEXEC);
-	bool done = fd < 0 || write(fd, "1", 1) == 1;
-
-	close(fd);
-	return done;
-}
-
-/* A process that keeps a network namespace. */
-static pid_t new_namespace(void)
-{
-	int fds[2];
-	char c;
-	pid_t pid;
-
-	assert_int_equal(pipe(fds), 0);
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (unshare(CLONE_NEWNET) || !no_ipv6() || write(fds[1], "", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	assert_int_equal(read(fds[0], &c, 1), 1);
-	close(fds[0]);
-	close(fds[1]);
-	return pid;
-}
-
-static int namespace_of(pid_t pid)
-{
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/ns/net", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	return fd;
-}
-
-static void enter(int ns_fd)
-{
-	if (setns(ns_fd, CLONE_NEWNET))
-		fail_msg("setns: %s", strerror(errno));
-}
-
-static int packet_socket(const char *name)
-{
-	const struct sockaddr_ll a = {.sll_family = AF_PACKET,
-				      .sll_protocol = htons(ETH_P_ALL),
-				      .sll_ifindex = (int)if_nametoindex(name)};
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, 0), one = 1, size = 64 << 20;
-
-	assert_true(fd >= 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size));
-	setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size));
-	setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &one, sizeof(one));
-	setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one));
-	setsockopt(fd, SOL_PACKET, 23 /* PACKET_IGNORE_OUTGOING */, &one, sizeof(one));
-	assert_int_equal(bind(fd, (const struct sockaddr *)&a, sizeof(a)), 0);
-	return fd;
-}
-
-static void add_host(struct world *w, int i)
-{
-	const pid_t pid = w->ns[i] = new_namespace();
-
-	run("ip link add m%d type veth peer name eth0 netns %d", i, pid);
-	run("ip link set m%d master br0 up", i);
-	run("nsenter -t %d -n sh -c 'ip link set lo up;"
-	    "ip link set eth0 address 02:00:00:00:00:0%d up; ip addr add 10.7.0.%d/24 dev eth0'",
-	    pid, i + 1, i + 1);
-	w->ns_fd[i] = namespace_of(pid);
-	enter(w->ns_fd[i]);
-	w->sock[i] = packet_socket("eth0");
-	enter(w->own);
-}
-
-static void host_send(int fd, const struct virtio_net_hdr *h, const uint8_t *data, uint32_t len)
-{
-	const struct virtio_net_hdr none = {0};
-	const struct iovec v[2] = {{(void *)(h ? h : &none), VNET_SIZE}, {(void *)data, len}};
-
-	if (writev(fd, v, 2) < 0)
-		fail_msg("host send: %s", strerror(errno));
-}
-
-/* One frame as it was on the wire, tags inside; 0 when none comes within wait_ms. */
-static uint32_t host_recv(int fd, struct virtio_net_hdr *h, uint8_t *data, int wait_ms)
-{
-	struct iovec v[2] = {{h, VNET_SIZE}, {data + VNET_TAG_SIZE, 70000}};
-	uint8_t control[128] __attribute__((aligned(8)));
-	struct msghdr m = {.msg_iov = v,
-			   .msg_iovlen = 2,
-			   .msg_control = control,
-			   .msg_controllen = sizeof(control)};
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	const struct tpacket_auxdata *aux = NULL;
-	ssize_t n;
-
-	poll(&p, 1, wait_ms);
-	n = recvmsg(fd, &m, 0);
-	if (n <= 0)
-		return 0;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
-		if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA)
-			aux = (const void *)CMSG_DATA(c);
-	if (aux && aux->tp_status & TP_STATUS_VLAN_VALID) {
-		vnet_put_tag(data, data + VNET_TAG_SIZE, aux->tp_vlan_tpid, aux->tp_vlan_tci);
-		return (uint32_t)n - VNET_SIZE + VNET_TAG_SIZE;
-	}
-	memmove(data, data + VNET_TAG_SIZE, (size_t)n - VNET_SIZE);
-	return (uint32_t)n - VNET_SIZE;
-}
-
-/* Broadcast from a made-up host, EtherType type (several for tags), counting bytes behind. */
-static void make_frame(uint8_t *d, uint32_t len, const char *types, uint32_t n_types)
-{
-	for (uint32_t i = 0; i < len; i++)
-		d[i] = (uint8_t)i;
-	memcpy(d, "\xff\xff\xff\xff\xff\xff\x02\x00\x00\x00\x00\x77", 12);
-	memcpy(d + 12, types, n_types);
-}
-
-/* ---- the world ---- */
-
-/* All that somebody could see of the devices. */
-static void look(char *ret, size_t size)
-{
-	FILE *f = popen("for d in br0 m0 m1; do ip -d link show $d; tc qdisc show dev $d;"
-			"tc filter show dev $d ingress; tc filter show dev $d egress;"
-			"ethtool -k $d; cat /proc/sys/net/ipv6/conf/$d/disable_ipv6; done;"
-			"bridge -d link; ip link | grep -c vd",
-			"r");
-	size_t n;
-
-	assert_non_null(f);
-	n = fread(ret, 1, size - 1, f);
-	ret[n] = '\0';
-	pclose(f);
-	assert_true(n > 1000 && n < size - 1);
-}
-
-static struct port *add_place(struct world *w, const char *dev, enum trunk_where where, uint16_t no)
-{
-	const char *why = "?";
-
-	if (trunk_place_open(w->trunk, if_nametoindex(dev), where, no, &w->place[no], &why))
-		fail_msg("%s: %s", dev, why);
-	return w->place[no];
-}
-
-static void open_trunk(struct world *w, bool closed)
-{
-	const struct trunk_config cfg = {.name = "br0",
-					 .env = w->env,
-					 .bufs = &w->bufs,
-					 .hang_ms = HANG_MS,
-					 .closed = closed};
-	const char *why = "?";
-
-	if (trunk_open(&cfg, &w->trunk, &why))
-		fail_msg("trunk: %s", why);
-	add_place(w, "m0", TRUNK_INGRESS, member_no[0]);
-	add_place(w, "m1", TRUNK_INGRESS, member_no[1]);
-}
-
-static void plan(struct world *w, enum trunk_action a)
-{
-	trunk_plan(w->place[member_no[0]], a);
-	trunk_plan(w->place[member_no[1]], a);
-}
-
-static int world_up(void **state)
-{
-	static struct world w;
-	const struct mem_params m = {.buf_num = 8192};
-	struct bufpool_stats s;
-	const char *why;
-
-	memset(&w, 0, sizeof(w));
-	strcpy(w.run_dir, "/tmp/trunk_test.XXXXXX");
-	*state = &w;
-	w.own = namespace_of(getpid());
-	assert_non_null(mkdtemp(w.run_dir));
-	assert_int_equal(region_init(&w.region, &m, 1, &why), 0);
-	w.pool = bufpool_new(&w.region, 0);
-	bufpool_stats(w.pool, &s);
-	w.n_free = s.n_free;
-	w.n_big_free = s.n_big_free;
-	bufcache_init(&w.bufs, w.pool);
-	assert_int_equal(port_env_new(w.run_dir, &w.env, &why), 0);
-	run("ip link add br0 type bridge");
-	run("ip link set br0 address 02:00:00:00:00:09 up; ip addr add 10.7.0.9/24 dev br0");
-	add_host(&w, 0);
-	add_host(&w, 1);
-	look(w.before, sizeof(w.before));
-	open_trunk(&w, false);
-	return 0;
-}
-
-static int world_down(void **state)
-{
-	struct world *w = *state;
-	struct bufpool_stats s;
-
-	w->trunk = trunk_close(w->trunk);
-	port_env_free(w->env);
-	bufcache_deinit(&w->bufs);
-	bufpool_stats(w->pool, &s);
-	assert_int_equal(s.n_free, w->n_free); /* every buffer came home */
-	assert_int_equal(s.n_big_free, w->n_big_free);
-	bufpool_free(w->pool);
-	region_deinit(&w->region);
-	run("for i in m0 m1 br0; do ip link del $i 2>/dev/null; done; true");
-	for (int i = 0; i < N_HOSTS; i++) {
-		close(w->sock[i]);
-		close(w->ns_fd[i]);
-		kill(w->ns[i], SIGKILL);
-		waitpid(w->ns[i], NULL, 0);
-	}
-	close(w->own);
-	assert_int_equal(rmdir(w->run_dir), 0); /* no state left */
-	return 0;
-}
-
-/* ---- the worker ---- */
-
-static void note(struct world *w, const struct batch *b)
-{
-	assert_true(b->in_port > 0 && b->in_port < PORTS_MAX && w->place[b->in_port]);
-	w->seen[b->in_port] += b->n;
-	for (uint32_t i = 0; i < b->n; i++) {
-		const struct frame *f = &b->frames[i];
-
-		assert_int_equal(f->in_port, b->in_port);
-		w->longest = max_of(w->longest, f->len);
-		w->n_gso += f->gso != FRAME_GSO_NONE;
-		w->n_partial += (f->flags & FRAME_CSUM_PARTIAL) != 0;
-		w->n_copies += (f->flags & FRAME_COPY) != 0;
-	}
-}
-
-/* One batch up, and down again at the same place; copies stay here. How many. */
-static uint32_t serve(struct world *w)
-{
-	static struct batch b;
-	struct port *trunk = trunk_port(w->trunk);
-	struct frame *list[BATCH_MAX];
-	uint32_t n = 0;
-
-	b.n = 0;
-	b.now_ns = clock_now_ns();
-	if (trunk->driver->rx(trunk, &b) == 0)
-		return 0;
-	note(w, &b);
-	for (uint32_t i = 0; i < b.n; i++) {
-		if (w->mute || b.frames[i].flags & FRAME_COPY)
-			buf_put_one(&w->bufs, b.frames[i].buf);
-		else
-			list[n++] = &b.frames[i];
-	}
-	if (n) {
-		struct port *p = w->place[b.in_port];
-
-		assert_int_equal(p->driver->tx(p, list, n), n);
-	}
-	return b.n;
-}
-
-/* Works until n frames were read, or the deadline. */
-static uint32_t serve_n(struct world *w, uint32_t n)
-{
-	struct port *t = trunk_port(w->trunk);
-	uint32_t done = 0;
-
-	for (int i = 0; i < 200 && done < n; i++) {
-		struct pollfd p = {.fd = t->fd, .events = POLLIN};
-		uint32_t k = serve(w);
-
-		done += k;
-		if (k == 0 && !t->driver->arm(t))
-			poll(&p, 1, WAIT_MS / 20);
-	}
-	return done;
-}
-
-/* Works until the process ends; true when it was content. */
-static bool serve_while(struct world *w, pid_t pid)
-{
-	struct port *t = trunk_port(w->trunk);
-	int status;
-
-	while (waitpid(pid, &status, WNOHANG) == 0) {
-		struct pollfd p = {.fd = t->fd, .events = POLLIN};
-
-		if (serve(w) == 0 && !t->driver->arm(t))
-			poll(&p, 1, 5);
-	}
-	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-static void shell(struct world *w, const char *fmt, ...)
-{
-	char cmd[512];
-	va_list ap;
-	pid_t pid;
-
-	va_start(ap, fmt);
-	vsnprintf(cmd, sizeof(cmd), fmt, ap);
-	va_end(ap);
-	pid = fork();
-	if (pid == 0) {
-		execl("/bin/sh", "sh", "-c", cmd, NULL);
-		_exit(127);
-	}
-	if (!serve_while(w, pid))
-		fail_msg("%s", cmd);
-}
-
-/* ---- a TCP stream between the hosts ---- */
-
-static int stream_listen(int ns, struct sockaddr_in *a)
-{
-	int fd, one = 1;
-
-	enter(ns);
-	fd = socket(AF_INET, SOCK_STREAM, 0);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	assert_int_equal(bind(fd, (struct sockaddr *)a, sizeof(*a)), 0);
-	assert_int_equal(listen(fd, 1), 0);
-	return fd;
-}
-
-_Noreturn static void stream_send(int ns, const struct sockaddr_in *a, uint32_t mb)
-{
-	static uint8_t d[1 << 20];
-	int fd;
-
-	enter(ns);
-	for (uint32_t i = 0; i < sizeof(d); i++)
-		d[i] = (uint8_t)(i * 7 + (i >> 8));
-	fd = socket(AF_INET, SOCK_STREAM, 0);
-	if (connect(fd, (const struct sockaddr *)a, sizeof(*a)))
-		_exit(1);
-	for (uint32_t i = 0; i < mb; i++)
-		for (size_t at = 0; at < sizeof(d);) {
-			ssize_t n = write(fd, d + at, sizeof(d) - at);
-
-			if (n <= 0)
-				_exit(2);
-			at += (size_t)n;
-		}
-	_exit(0);
-}
-
-/* Every byte is looked at. */
-_Noreturn static void stream_receive(int listener, uint32_t mb)
-{
-	static uint8_t d[1 << 20];
-	int fd = accept(listener, NULL, NULL);
-
-	alarm(30);
-	for (uint32_t i = 0; i < mb; i++) {
-		if (recv(fd, d, sizeof(d), MSG_WAITALL) != (ssize_t)sizeof(d))
-			_exit(3);
-		for (uint32_t k = 0; k < sizeof(d); k++)
-			if (d[k] != (uint8_t)(k * 7 + (k >> 8)))
-				_exit(4);
-	}
-	_exit(0);
-}
-
-/* From one host to the other over the network net; the test works meanwhile. */
-static void stream(struct world *w, int from, int to, const char *net, uint32_t mb)
-{
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(5201)};
-	char addr[32];
-	pid_t tx, rx;
-	int fd;
-
-	snprintf(addr, sizeof(addr), "%s.%d", net, to + 1);
-	inet_pton(AF_INET, addr, &a.sin_addr);
-	fd = stream_listen(w->ns_fd[to], &a);
-	enter(w->own);
-	rx = fork();
-	if (rx == 0)
-		stream_receive(fd, mb);
-	close(fd);
-	tx = fork();
-	if (tx == 0)
-		stream_send(w->ns_fd[from], &a, mb);
-	assert_true(serve_while(w, rx));
-	waitpid(tx, NULL, 0);
-}
-
-/* ---- tests ---- */
+#include "port/trunk_testkit.h"
 
 struct tag_case {
 	const char *types;
@@ -583,7 +109,33 @@ static void tcp_streams_go_in_large_frames(void **state)
 	assert_int_equal(trunk_port(w->trunk)->drops.n[DROP_GSO_KIND], 0);
 }
 
-static void gso_frame_with_tags_passes_whole(void **state)
+/* A TCP segment of 30,000 bytes behind any tags, as its sender's device hands it over. */
+static void make_gso(uint8_t *d, uint32_t len, const struct tag_case *c, struct virtio_net_hdr *h)
+{
+	const uint16_t l3 = (uint16_t)(12 + c->n_types);
+	uint32_t sum = 0;
+
+	*h = (struct virtio_net_hdr){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				     .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+				     .gso_size = 1400,
+				     .hdr_len = (uint16_t)(l3 + 40),
+				     .csum_start = (uint16_t)(l3 + 20),
+				     .csum_offset = 16};
+	make_frame(d, len, c->types, c->n_types);
+	memcpy(d + l3,
+	       "\x45\x00\x00\x00\x00\x00\x40\x00\x40\x06\x00\x00\x0a\x07\x00\x01\x0a\x07\x00\x02",
+	       20);
+	d[l3 + 2] = (uint8_t)((len - l3) >> 8);
+	d[l3 + 3] = (uint8_t)(len - l3);
+	for (uint32_t i = 0; i < 20; i += 2)
+		sum += (uint32_t)d[l3 + i] << 8 | d[l3 + i + 1];
+	sum = ~(sum + (sum >> 16));
+	d[l3 + 10] = (uint8_t)(sum >> 8); /* br_netfilter looks at it */
+	d[l3 + 11] = (uint8_t)sum;
+	d[l3 + 32] = 0x50; /* TCP header of 20 bytes */
+}
+
+static void gso_frame_passes_whole(void **state)
 {
 	static const struct tag_case cases[] = {
 		{"\x08\x00", 2, 0},
@@ -592,34 +144,381 @@ static void gso_frame_with_tags_passes_whole(void **state)
 	};
 	struct world *w = *state;
 	static uint8_t d[30000], in[70100];
+	struct virtio_net_hdr h, back;
 
 	plan(w, TRUNK_TAKE);
-	for (size_t i = 0; i < array_size(cases); i++) {
-		const uint16_t l3 = (uint16_t)(12 + cases[i].n_types);
-		const struct virtio_net_hdr h = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-						 .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
-						 .gso_size = 1400,
-						 .hdr_len = (uint16_t)(l3 + 40),
-						 .csum_start = (uint16_t)(l3 + 20),
-						 .csum_offset = 16};
-		struct virtio_net_hdr back;
-
-		make_frame(d, sizeof(d), cases[i].types, cases[i].n_types);
-		memcpy(d + l3,
-		       "\x45\x00\x75\x00\x00\x00\x40\x00\x40\x06\x00\x00\x0a\x07\x00\x01\x0a\x07"
-		       "\x00\x02",
-		       20);
-		d[l3 + 2] = (uint8_t)((sizeof(d) - l3) >> 8);
-		d[l3 + 3] = (uint8_t)(sizeof(d) - l3);
-		d[l3 + 32] = 0x50; /* TCP header of 20 bytes */
-		w->longest = 0;
+	for (uint32_t i = 0; i < array_size(cases); i++) {
+		make_gso(d, sizeof(d), &cases[i], &h);
 		host_send(w->sock[0], &h, d, sizeof(d));
-		serve_n(w, 1);
-		while (host_recv(w->sock[1], &back, in, 50))
-			;
-		while (serve(w))
-			;
+		assert_int_equal(serve_n(w, 1), 1);
+		assert_int_equal(w->longest, sizeof(d));
+		assert_int_equal(w->n_gso, i + 1);
+		assert_int_equal(w->n_partial, i + 1);
+		assert_int_equal(host_recv(w->sock[1], &back, in, WAIT_MS), sizeof(d));
+		assert_memory_equal(in, d, sizeof(d));
+		assert_int_equal(back.gso_size, 1400);
+		assert_int_equal(back.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM,
+				 VIRTIO_NET_HDR_F_NEEDS_CSUM);
 	}
+}
+
+/* A GSO kind that vnet headers cannot say: the kernel makes segments of it before we see it. */
+static void tcp_in_vxlan_arrives(void **state)
+{
+	struct world *w = *state;
+
+	if (system("ip link add vx type vxlan id 1 dstport 4789 2>/dev/null"))
+		skip();
+	run("ip link del vx");
+	for (int i = 0; i < N_HOSTS; i++)
+		run("nsenter -t %d -n sh -c 'ip link add vx0 type vxlan id 7 dstport 4789 dev eth0 "
+		    "remote 10.7.0.%d; ip addr add 10.8.0.%d/24 dev vx0; ip link set vx0 up'",
+		    w->ns[i], 2 - i, i + 1);
+	plan(w, TRUNK_TAKE);
+	stream(w, 0, 1, "10.8.0", 8);
+	assert_true(w->seen[10] > 4000); /* segments, not GSO frames of the inner TCP */
+	assert_int_equal(trunk_port(w->trunk)->drops.n[DROP_GSO_KIND], 0);
+}
+
+static void jumbo_frames_pass(void **state)
+{
+	struct world *w = *state;
+	static uint8_t out[9014], in[70100];
+	struct virtio_net_hdr h;
+
+	run("ip link set m0 mtu 9000; ip link set m1 mtu 9000; ip link set br0 mtu 9000");
+	for (int i = 0; i < N_HOSTS; i++)
+		run("nsenter -t %d -n ip link set eth0 mtu 9000", w->ns[i]);
+	plan(w, TRUNK_TAKE);
+	make_frame(out, sizeof(out), "\x88\xb5", 2);
+	host_send(w->sock[0], NULL, out, sizeof(out));
+	assert_int_equal(serve_n(w, 1), 1);
+	assert_int_equal(host_recv(w->sock[1], &h, in, WAIT_MS), sizeof(out));
+	assert_memory_equal(in, out, sizeof(out));
+}
+
+/* A batch of the sockets is of two places; each call hands out one, in order. */
+static void places_come_one_at_a_time_and_in_order(void **state)
+{
+	struct world *w = *state;
+	struct port *t = trunk_port(w->trunk);
+	static struct batch b;
+	static uint8_t d[4000];
+	uint32_t next[N_HOSTS] = {0}, calls = 0;
+	bool armed = false;
+
+	run("for i in m0 m1; do ip link set $i mtu 9000; done");
+	for (int i = 0; i < N_HOSTS; i++)
+		run("nsenter -t %d -n ip link set eth0 mtu 9000", w->ns[i]);
+	plan(w, TRUNK_TAKE);
+	for (uint32_t i = 0; i < 200; i++) {
+		make_frame(d, sizeof(d), "\x88\xb5", 2);
+		memcpy(d + 14, &i, sizeof(i));
+		for (int k = 0; k < N_HOSTS; k++)
+			host_send(w->sock[k], NULL, d, i % 7 == 3 ? sizeof(d) : 60);
+	}
+	for (int i = 0; i < 1000 && next[0] + next[1] < 400; i++) {
+		b.n = 0;
+		if (!t->driver->rx(t, &b)) {
+			armed = !t->driver->arm(t);
+			continue;
+		}
+		assert_false(armed); /* nothing may be left when it says that we can sleep */
+		calls++;
+		for (uint32_t k = 0; k < b.n; k++) {
+			const int host = b.in_port == member_no[1];
+			uint32_t n;
+
+			assert_int_equal(b.frames[k].in_port, member_no[host]);
+			memcpy(&n, b.frames[k].data + 14, sizeof(n));
+			assert_int_equal(n, next[host]++);
+			buf_put_one(&w->bufs, b.frames[k].buf);
+		}
+	}
+	assert_int_equal(next[0], 200);
+	assert_int_equal(next[1], 200);
+	assert_true(calls < 100);
+}
+
+/* What the host behind br0 sends leaves the kernel at the bridge's own egress. */
+static void host_traffic_is_taken_at_the_bridge(void **state)
+{
+	struct world *w = *state;
+	struct trunk_counts c;
+
+	trunk_plan(add_place(w, "br0", TRUNK_EGRESS, NO_BR0), TRUNK_TAKE);
+	plan(w, TRUNK_TAKE);
+	shell(w, "ping -q -c 3 -i 0.05 -W 1 10.7.0.2 >/dev/null");
+	trunk_place_counts(w->place[NO_BR0], &c);
+	assert_true(c.taken >= 4); /* ARP as well */
+	assert_int_equal(c.taken, w->seen[NO_BR0]);
+	assert_int_equal(c.returned, c.taken);
+	assert_true(w->seen[member_no[1]] >= 4);
+	/* Its own TCP, with frames as its stack makes them. */
+	w->longest = 0;
+	shell(w,
+	      "nsenter -t %d -n iperf3 -s -1 >/dev/null & sleep 0.3;"
+	      "iperf3 -c 10.7.0.1 -n 32M >/dev/null",
+	      w->ns[0]);
+	assert_true(w->longest > 10000);
+}
+
+static void copies_are_copies(void **state)
+{
+	struct world *w = *state;
+	struct port *t = trunk_port(w->trunk);
+	static struct batch b;
+	static uint8_t out[2000], in[70100];
+	struct virtio_net_hdr h;
+
+	plan(w, TRUNK_COPY);
+	for (size_t i = 0; i < array_size(tag_cases); i++) {
+		const struct tag_case *c = &tag_cases[i];
+
+		make_frame(out, c->len, c->types, c->n_types);
+		host_send(w->sock[0], NULL, out, c->len);
+		assert_int_equal(host_recv(w->sock[1], &h, in, WAIT_MS), c->len);
+		assert_memory_equal(in, out, c->len);
+		assert_int_equal(host_recv(w->sock[1], &h, in, 0), 0);
+		b.n = 0;
+		assert_int_equal(t->driver->rx(t, &b), 1);
+		assert_int_equal(b.in_port, member_no[0]);
+		assert_true(b.frames[0].flags & FRAME_COPY);
+		assert_int_equal(b.frames[0].len, c->len);
+		assert_memory_equal(b.frames[0].data, out, c->len);
+		buf_put_one(&w->bufs, b.frames[0].buf);
+	}
+	stream(w, 0, 1, "10.7.0", 8);
+	assert_true(w->longest > 10000);
+	assert_int_equal(w->n_copies, w->seen[10] + w->seen[20]);
+}
+
+/* A frame to 01:80:C2:00:00:0X at m0: the trunk must get it, or must not. */
+static void reserved(struct world *w, uint8_t x, bool taken)
+{
+	static uint8_t d[60];
+	uint32_t before = w->seen[member_no[0]];
+
+	make_frame(d, sizeof(d), "\x88\xb5", 2);
+	memcpy(d, "\x01\x80\xc2\x00\x00", 5);
+	d[5] = x;
+	host_send(w->sock[0], NULL, d, sizeof(d));
+	memset(d, 0xff, 6); /* behind it one that is taken */
+	host_send(w->sock[0], NULL, d, sizeof(d));
+	serve_n(w, 1 + taken);
+	serve_all(w);
+	assert_int_equal(w->seen[member_no[0]] - before, 1 + taken);
+}
+
+static void reserved_addresses(void **state)
+{
+	struct world *w = *state;
+	struct trunk_counts c;
+
+	plan(w, TRUNK_TAKE);
+	reserved(w, 0x00, false);
+	reserved(w, 0x01, false);
+	reserved(w, 0x0e, false);
+	trunk_set_reserved(w->trunk, true);
+	reserved(w, 0x00, false);
+	reserved(w, 0x01, false);
+	reserved(w, 0x0e, true);
+	reserved(w, 0x10, true); /* no reserved address */
+	trunk_place_counts(w->place[member_no[0]], &c);
+	assert_int_equal(c.reserved, 5);
+}
+
+static void exempt_vlans_stay_in_the_kernel(void **state)
+{
+	struct world *w = *state;
+	uint64_t vids[64] = {0};
+	static uint8_t out[64], in[70100];
+	struct virtio_net_hdr h;
+	struct trunk_counts c;
+
+	vids[100 / 64] |= 1ull << 100 % 64;
+	assert_int_equal(trunk_set_exempt_vlans(w->trunk, vids), 0);
+	plan(w, TRUNK_TAKE);
+	make_frame(out, sizeof(out), "\x81\x00\x20\x64\x88\xb5", 6); /* VLAN 100, priority 1 */
+	host_send(w->sock[0], NULL, out, sizeof(out));
+	assert_int_equal(host_recv(w->sock[1], &h, in, WAIT_MS), sizeof(out));
+	assert_int_equal(serve(w), 0);
+	out[15] = 101;
+	host_send(w->sock[0], NULL, out, sizeof(out));
+	assert_int_equal(serve_n(w, 1), 1);
+	trunk_place_counts(w->place[member_no[0]], &c);
+	assert_int_equal(c.exempt, 1);
+	assert_int_equal(c.taken, 1);
+}
+
+/* Nobody reads for longer than hang_ms: frames go on without us, until somebody reads again. */
+static void a_hanging_worker_is_passed_by(void **state)
+{
+	struct world *w = *state;
+	struct trunk_counts c;
+
+	plan(w, TRUNK_TAKE);
+	send_one(w);
+	send_one(w);
+	assert_false(arrives(w));
+	usleep((HANG_MS + 20) * 1000);
+	send_one(w);
+	assert_true(arrives(w));
+	trunk_place_counts(w->place[10], &c);
+	assert_int_equal(c.taken, 2);
+	assert_int_equal(c.hung, 1);
+	assert_int_equal(serve_n(w, 2), 2); /* late, not lost; the bell is no frame */
+	assert_true(arrives(w) && arrives(w));
+	assert_int_equal(serve_all(w), 0);
+	send_one(w);
+	assert_false(arrives(w));
+	assert_int_equal(serve_n(w, 1), 1);
+	assert_true(arrives(w));
+	/* An idle worker does not hang. */
+	usleep((HANG_MS + 20) * 1000);
+	send_one(w);
+	assert_false(arrives(w));
+	assert_int_equal(serve_n(w, 1), 1);
+	assert_true(arrives(w));
+}
+
+/* The note of a frame that got lost: the bell wakes the worker, which takes the note away. */
+static void the_bell_wakes_a_sleeping_worker(void **state)
+{
+	struct world *w = *state;
+	struct port *t = trunk_port(w->trunk);
+	struct pollfd p = {.fd = t->fd, .events = POLLIN};
+	static struct batch b;
+
+	plan(w, TRUNK_TAKE);
+	run("ip link set %s down", t->name);
+	assert_int_equal(serve_all(w), 0);
+	send_one(w); /* taken, and lost in the trunk */
+	run("ip link set %s up", t->name);
+	assert_int_equal(poll(&p, 1, HANG_MS + 20), 0);
+	send_one(w);
+	assert_true(arrives(w)); /* passed by */
+	assert_int_equal(poll(&p, 1, WAIT_MS), 1);
+	assert_int_equal(t->driver->rx(t, &b), 0);
+	send_one(w);
+	assert_false(arrives(w));
+	assert_int_equal(serve_n(w, 1), 1);
+}
+
+static void closed_means_dropped(void **state)
+{
+	struct world *w = *state;
+	struct port *p;
+
+	w->trunk = trunk_close(w->trunk);
+	open_trunk(w, true);
+	p = w->place[10];
+	send_one(w); /* no plan yet */
+	assert_false(arrives(w));
+	plan(w, TRUNK_DROP);
+	send_one(w);
+	assert_false(arrives(w));
+	plan(w, TRUNK_PASS);
+	send_one(w);
+	assert_true(arrives(w));
+	plan(w, TRUNK_TAKE);
+	send_one(w);
+	usleep((HANG_MS + 20) * 1000);
+	send_one(w);
+	assert_int_equal(serve_n(w, 1), 1);
+	assert_true(arrives(w));
+	assert_false(arrives(w));
+	p->driver->update_stats(p);
+	assert_int_equal(p->drops.n[DROP_NOT_INSPECTED], 3);
+}
+
+/* Who sends on the trunk's device is not us, whatever it says. */
+static void strangers_on_the_trunk_get_nowhere(void **state)
+{
+	struct world *w = *state;
+	const char *name = trunk_port(w->trunk)->name;
+	int fd = packet_socket(name), mark = (int)(if_nametoindex("m0") | 0x80000000u);
+	static uint8_t d[VNET_SIZE + 60];
+
+	plan(w, TRUNK_TAKE);
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_MARK, &mark, sizeof(mark)), 0);
+	make_frame(d + VNET_SIZE, 60, "\x88\xb5", 2);
+	assert_int_equal(send(fd, d, sizeof(d), 0), -1);
+	assert_int_equal(errno, ENOBUFS);
+	make_frame(d + VNET_SIZE, 60, "\x88\xa8\x00\x0a\x88\xb5", 6); /* place 10 */
+	assert_int_equal(send(fd, d, sizeof(d), 0), -1);
+	assert_false(arrives(w));
+	assert_int_equal(serve(w), 0);
+	close(fd);
+}
+
+static void refusals_are_said(void **state)
+{
+	struct world *w = *state;
+	struct port *p = NULL;
+	const char *why = "?";
+
+	assert_int_equal(trunk_place_open(w->trunk, 99999, TRUNK_INGRESS, 5, &p, &why), -ENODEV);
+	assert_string_equal(why, "no such device");
+	assert_int_equal(
+		trunk_place_open(w->trunk, if_nametoindex("m0"), TRUNK_INGRESS, 5, &p, &why),
+		-EEXIST);
+	assert_string_equal(why, "its frames are taken already");
+	assert_null(p);
+	/* A member that is down, or goes away. */
+	plan(w, TRUNK_TAKE);
+	send_one(w);
+	run("ip link set m0 down");
+	assert_int_equal(serve_n(w, 1), 1);
+	assert_int_equal(w->place[10]->drops.n[DROP_TX_DOWN], 1);
+	run("ip link set m0 up; ip link del m0");
+	trunk_place_close(w->place[10]);
+	w->place[10] = NULL;
+}
+
+static void close_leaves_everything_as_it_was(void **state)
+{
+	struct world *w = *state;
+	static char after[65536];
+
+	plan(w, TRUNK_TAKE);
+	trunk_plan(add_place(w, "br0", TRUNK_EGRESS, NO_BR0), TRUNK_COPY);
+	shell(w, "nsenter -t %d -n ping -q -c 1 -W 1 10.7.0.2 >/dev/null", w->ns[0]);
+	look(after, sizeof(after));
+	assert_string_not_equal(after, w->before);
+	w->trunk = trunk_close(w->trunk);
+	look(after, sizeof(after));
+	assert_string_equal(after, w->before);
+	send_one(w);
+	assert_true(arrives(w));
+}
+
+/* A daemon that dies takes everything with it. */
+static void nothing_is_left_of_a_dead_daemon(void **state)
+{
+	struct world *w = *state;
+	static char after[65536];
+	pid_t child;
+	int status;
+
+	w->trunk = trunk_close(w->trunk);
+	child = fork();
+	if (child == 0) {
+		open_trunk(w, false);
+		plan(w, TRUNK_TAKE);
+		kill(getpid(), SIGKILL);
+	}
+	waitpid(child, &status, 0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	for (int i = 0; i < 20; i++) { /* the kernel takes a moment */
+		look(after, sizeof(after));
+		if (!strcmp(after, w->before))
+			break;
+		usleep(10000);
+	}
+	assert_string_equal(after, w->before);
+	send_one(w);
+	assert_true(arrives(w));
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, world_up, world_down)
@@ -631,7 +530,21 @@ int main(void)
 		T(bytes_are_those_of_the_device),
 		T(hosts_talk),
 		T(tcp_streams_go_in_large_frames),
-		T(gso_frame_with_tags_passes_whole),
+		T(gso_frame_passes_whole),
+		T(tcp_in_vxlan_arrives),
+		T(jumbo_frames_pass),
+		T(places_come_one_at_a_time_and_in_order),
+		T(host_traffic_is_taken_at_the_bridge),
+		T(copies_are_copies),
+		T(reserved_addresses),
+		T(exempt_vlans_stay_in_the_kernel),
+		T(a_hanging_worker_is_passed_by),
+		T(the_bell_wakes_a_sleeping_worker),
+		T(closed_means_dropped),
+		T(strangers_on_the_trunk_get_nowhere),
+		T(refusals_are_said),
+		T(close_leaves_everything_as_it_was),
+		T(nothing_is_left_of_a_dead_daemon),
 	};
 
 	if (geteuid() != 0 || unshare(CLONE_NEWNET) || !no_ipv6() ||
