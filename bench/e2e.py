@@ -31,7 +31,8 @@ LOSS = 0.001
 
 
 class Contender:
-    """Two hosts joined by a bridge of one kind; "bare" is bench/bare.c, the floor for user space.
+    """Two hosts joined by a bridge of one kind; "bare" is bench/bare.c, the floor for user space;
+    "trunk" is the kernel's bridge with bench/trunk.c, which takes each frame out and puts it back.
 
     A kind may carry the daemon's spin in microseconds: "packet/100".
     """
@@ -48,13 +49,16 @@ class Contender:
         self.a, self.b = self.lab.add_hosts(2)
         self.daemon = None
         sw = self.lab.switch
-        if kind == "kernel":
+        if kind in ("kernel", "trunk"):
             sw.ip("link", "add", "br0", "type", "bridge")
             for h in self.lab.hosts:
                 sw.ip("link", "set", h.port, "master", "br0")
             for t in ("iptables", "ip6tables", "arptables"):
                 sw.run("sysctl", "-qw", f"net.bridge.bridge-nf-call-{t}=0", check=False)
             sw.ip("link", "set", "br0", "up")
+            if kind == "trunk":
+                self.lab.background(sw, L.BUILD / "bench" / "trunk", *(h.port for h in self.lab.hosts))
+                L.wait_for(lambda: "vdt-" in sw.ip("link"), "the trunk's device")
         elif kind == "bare":
             self.lab.background(sw, L.BUILD / "bench" / "bare", *(h.port for h in self.lab.hosts))
         elif kind == "tap":
