@@ -63,6 +63,13 @@ void sys_bpf_init(void)
 	libbpf_set_print(libbpf_line);
 }
 
+static bool no_tcx;
+
+void sys_bpf_allow_tcx(bool allowed)
+{
+	no_tcx = !allowed;
+}
+
 static int link_create_tcx(int prog_fd, uint32_t ifindex, bool egress)
 {
 	struct link_create_tcx attr = {
@@ -174,7 +181,7 @@ static int attach_clsact(struct sys_bpf_attachment *a, int prog_fd, const char *
 int sys_bpf_attach_tc(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex, bool egress,
 		      const char **ret_why)
 {
-	int fd = link_create_tcx(prog_fd, ifindex, egress);
+	int fd = no_tcx ? -EINVAL : link_create_tcx(prog_fd, ifindex, egress);
 
 	*a = (struct sys_bpf_attachment){.link_fd = -1, .ifindex = ifindex, .egress = egress};
 	if (fd >= 0) {

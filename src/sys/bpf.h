@@ -29,6 +29,9 @@ struct sys_bpf_attachment {
 /* Sends libbpf's own messages to our log at level debug. Call once before loading anything. */
 void sys_bpf_init(void);
 
+/* For tests: false = as on a kernel before 6.6. */
+void sys_bpf_allow_tcx(bool allowed);
+
 /* Attaches in front of all others. 0 or -errno; nothing is left behind on failure. */
 int sys_bpf_attach_tc(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex, bool egress,
 		      const char **ret_why);
