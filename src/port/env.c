@@ -27,6 +27,7 @@
 LOG_MODULE("port/env");
 
 #define STATE_PREFIX  "port-"
+#define PLACE_PREFIX  "place-"
 #define OUTBOX_SNDBUF (64 << 20)
 
 int port_env_new(const char *run_dir, struct port_env **ret, const char **ret_why)
@@ -39,6 +40,7 @@ int port_env_new(const char *run_dir, struct port_env **ret, const char **ret_wh
 		return error_origin(-ENOMEM);
 	}
 	e->outbox = (struct env_outbox){.tap.fd = -1, .fd = -1};
+	e->pid = getpid();
 	e->sock = netdev_socket();
 	if (e->sock < 0) {
 		int r = e->sock;
@@ -74,6 +76,7 @@ struct port_env *port_env_free(struct port_env *e)
 {
 	if (!e)
 		return NULL;
+	janitor_stop(&e->janitor);
 	outbox_deinit(&e->outbox);
 	unload(e);
 	if (e->sock >= 0)
@@ -258,11 +261,88 @@ static bool state_read(const char *path, struct env_claim *c)
 	return true;
 }
 
+/* ---- places with clsact filters: RUN_DIR/place-IFINDEX-0 (ingress) or -1, "made-clsact pid" ----
+ */
+
+static void place_path(const struct port_env *e, uint32_t ifindex, bool egress, char *ret,
+		       size_t size)
+{
+	snprintf(ret, size, "%s/" PLACE_PREFIX "%u-%d", e->run_dir, ifindex, egress);
+}
+
+/* Cleans up at a noted place; only_pid: if that daemon noted it, 0 = whoever did. */
+static void clean_place(const struct port_env *e, const char *file, pid_t only_pid)
+{
+	char path[4096], line[64] = "";
+	int fd, made, egress;
+	uint32_t ifindex;
+	pid_t pid;
+
+	if (sscanf(file, PLACE_PREFIX "%u-%d", &ifindex, &egress) != 2)
+		return;
+	place_path(e, ifindex, egress, path, sizeof(path));
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || read(fd, line, sizeof(line) - 1) <= 0)
+		line[0] = '\0';
+	if (fd >= 0)
+		close(fd);
+	if (sscanf(line, "%d %d", &made, &pid) != 2 || (only_pid && pid != only_pid))
+		return;
+	sys_bpf_tc_clean(ifindex, egress, egress ? "vd_place_out" : "vd_place_in", made);
+	unlink(path);
+	log_info("device ifindex %u: cleaned up after a crash", ifindex);
+}
+
+static void clean_places(const struct port_env *e, pid_t only_pid)
+{
+	DIR *d = opendir(e->run_dir);
+	struct dirent *f;
+
+	while (d && (f = readdir(d)))
+		clean_place(e, f->d_name, only_pid);
+	if (d)
+		closedir(d);
+}
+
+static void clean_after_us(const void *arg)
+{
+	const struct port_env *e = arg;
+
+	clean_places(e, e->pid);
+}
+
+void env_note_place(struct port_env *e, uint32_t ifindex, bool egress, bool made_clsact)
+{
+	char path[4096], line[64];
+	int fd, n, r;
+
+	place_path(e, ifindex, egress, path, sizeof(path));
+	n = snprintf(line, sizeof(line), "%d %d\n", made_clsact, e->pid);
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || write(fd, line, (size_t)n) != n)
+		log_warn("device ifindex %u: cannot note its tc filter in the run directory",
+			 ifindex);
+	if (fd >= 0)
+		close(fd);
+	r = janitor_start(&e->janitor, clean_after_us, e);
+	if (r)
+		log_warn("no janitor, a crash would leave tc filters: %s", err_text(r));
+}
+
+void env_forget_place(struct port_env *e, uint32_t ifindex, bool egress)
+{
+	char path[4096];
+
+	place_path(e, ifindex, egress, path, sizeof(path));
+	unlink(path);
+}
+
 void port_env_recover(struct port_env *e)
 {
 	DIR *d = opendir(e->run_dir);
 	struct dirent *f;
 
+	clean_places(e, 0);
 	while (d && (f = readdir(d))) {
 		struct env_claim c = {0};
 		char path[4096];

@@ -12,6 +12,7 @@
 #include "bpf/redirect.h"
 #include "port/helper.h"
 #include "sys/bpf.h"
+#include "sys/janitor.h"
 
 struct redirect_bpf;
 
@@ -34,9 +35,11 @@ struct port_env {
 	struct env_progs progs;
 	const struct redirect_counter *large; /* map of large frames' arrivals, read by workers */
 	struct env_outbox outbox;
-	bool uso;          /* this kernel's vnet headers know UDP segmentation (6.2) */
-	int sock;          /* for ioctls, any thread */
-	uint32_t n_packet; /* packet ports open */
+	bool uso;               /* this kernel's vnet headers know UDP segmentation (6.2) */
+	int sock;               /* for ioctls, any thread */
+	uint32_t n_packet;      /* packet ports and trunks open */
+	struct janitor janitor; /* from the first clsact place to the end */
+	pid_t pid;              /* of this daemon */
 };
 
 /* Loads the programs at the first call. 0 or -errno with a fragment. */
@@ -61,3 +64,11 @@ int env_claim(struct port_env *e, struct env_claim *c, const char *name, uint32_
 void env_claim_clsact(struct port_env *e, struct env_claim *c);
 /* Puts the device back and forgets it. Harmless when it is gone. */
 void env_release(struct port_env *e, struct env_claim *c);
+
+/*
+ * Notes that a trunk has left filters of its own at a device (clsact: before kernel 6.6 they stay
+ * when the daemon is killed), and starts a child that removes them within moments of our end.
+ * made_clsact: the qdisc as well, when nobody else's filter is there.
+ */
+void env_note_place(struct port_env *e, uint32_t ifindex, bool egress, bool made_clsact);
+void env_forget_place(struct port_env *e, uint32_t ifindex, bool egress);

@@ -322,6 +322,16 @@ static int attach(struct place *p, const char **ret_why)
 	return error_trace(r);
 }
 
+/* Did we make the device's qdisc for another place? Then whichever goes last takes it away. */
+static bool made_clsact(const struct trunk *t, uint32_t ifindex)
+{
+	for (uint32_t i = 0; i < TRUNK_PLACES; i++)
+		if (t->places[i] && t->places[i]->head.ifindex == ifindex &&
+		    t->places[i]->tc.made_clsact)
+			return true;
+	return false;
+}
+
 int trunk_place_open(struct trunk *t, uint32_t ifindex, enum trunk_where where, uint16_t no,
 		     struct port **ret, const char **ret_why)
 {
@@ -355,6 +365,10 @@ int trunk_place_open(struct trunk *t, uint32_t ifindex, enum trunk_where where, 
 		return error_trace(r);
 	}
 	strcpy(p->head.mode, p->tc.how == SYS_BPF_TCX ? "tcx" : "clsact");
+	if (p->tc.how == SYS_BPF_CLSACT) {
+		p->tc.made_clsact |= made_clsact(t, ifindex);
+		env_note_place(t->env, ifindex, where == TRUNK_EGRESS, p->tc.made_clsact);
+	}
 	afpacket_tx_init_marked(&p->tx, t->env->sock, t->rx.queue_fd,
 				ifindex | (where == TRUNK_INGRESS ? TRUNK_MARK_INGRESS : 0));
 	t->places[no] = p;
@@ -367,8 +381,11 @@ void trunk_place_close(struct port *place)
 	struct place *p = container_of(place, struct place, head);
 	struct trunk *t = p->trunk;
 	const uint32_t key = TRUNK_KEY(place->ifindex, p->where == TRUNK_EGRESS);
+	const bool clsact = p->tc.how == SYS_BPF_CLSACT;
 
 	sys_bpf_detach(&p->tc);
+	if (clsact)
+		env_forget_place(t->env, place->ifindex, p->where == TRUNK_EGRESS);
 	bpf_map_delete_elem(bpf_map__fd(t->bpf->maps.vd_numbers), &key);
 	t->places[p->no] = NULL;
 	free(p);

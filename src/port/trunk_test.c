@@ -500,24 +500,34 @@ static void close_leaves_everything_as_it_was(void **state)
 	assert_true(arrives(w));
 }
 
-/* A daemon that dies takes everything with it. */
-static void nothing_is_left_of_a_dead_daemon(void **state)
+/* A daemon that has a trunk at m0 and m1 and at both sides of br0, and is killed. */
+static void die_with_a_trunk(struct world *w)
 {
-	struct world *w = *state;
-	static char after[65536];
-	pid_t child;
+	const pid_t child = fork();
+	const char *why;
 	int status;
 
-	w->trunk = trunk_close(w->trunk);
-	child = fork();
 	if (child == 0) {
+		/* Another daemon than the test itself. */
+		if (port_env_new(w->run_dir, &w->env, &why))
+			_exit(1);
 		open_trunk(w, false);
+		trunk_plan(add_place(w, "br0", TRUNK_EGRESS, NO_BR0), TRUNK_TAKE);
+		trunk_plan(add_place(w, "br0", TRUNK_INGRESS, NO_BR0 + 1), TRUNK_TAKE);
 		plan(w, TRUNK_TAKE);
+		if (w->no_janitor)
+			janitor_stop(&w->env->janitor);
 		kill(getpid(), SIGKILL);
 	}
 	waitpid(child, &status, 0);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	for (int i = 0; i < 20; i++) { /* the kernel takes a moment */
+}
+
+static void wait_until_as_before(struct world *w)
+{
+	static char after[65536];
+
+	for (int i = 0; i < 100; i++) {
 		look(after, sizeof(after));
 		if (!strcmp(after, w->before))
 			break;
@@ -526,6 +536,68 @@ static void nothing_is_left_of_a_dead_daemon(void **state)
 	assert_string_equal(after, w->before);
 	send_one(w);
 	assert_true(arrives(w));
+}
+
+/* A daemon that dies takes everything with it. */
+static void nothing_is_left_of_a_dead_daemon(void **state)
+{
+	struct world *w = *state;
+
+	w->trunk = trunk_close(w->trunk);
+	die_with_a_trunk(w);
+	wait_until_as_before(w);
+}
+
+/* As on a kernel before 6.6: the filters stay, and somebody else takes them away. */
+static void clsact_is_cleaned_up_by_the_janitor(void **state)
+{
+	struct world *w = *state;
+
+	w->trunk = trunk_close(w->trunk);
+	sys_bpf_allow_tcx(false);
+	die_with_a_trunk(w);
+	sys_bpf_allow_tcx(true);
+	wait_until_as_before(w);
+	assert_int_equal(rmdir(w->run_dir), 0); /* no note is left */
+	assert_int_equal(mkdir(w->run_dir, 0700), 0);
+}
+
+/* The janitor was killed as well. */
+static void clsact_is_cleaned_up_at_the_next_start(void **state)
+{
+	struct world *w = *state;
+
+	w->trunk = trunk_close(w->trunk);
+	sys_bpf_allow_tcx(false);
+	w->no_janitor = true;
+	die_with_a_trunk(w);
+	sys_bpf_allow_tcx(true);
+	run("test -n \"$(tc filter show dev m0 ingress)\"");
+	port_env_recover(w->env);
+	wait_until_as_before(w);
+}
+
+/* Frames go the same way, and closing leaves nothing. */
+static void clsact_works_as_tcx_does(void **state)
+{
+	struct world *w = *state;
+	static char after[65536];
+
+	w->trunk = trunk_close(w->trunk);
+	sys_bpf_allow_tcx(false);
+	open_trunk(w, false);
+	add_place(w, "br0", TRUNK_EGRESS, NO_BR0);
+	add_place(w, "br0", TRUNK_INGRESS, NO_BR0 + 1);
+	sys_bpf_allow_tcx(true);
+	assert_string_equal(w->place[10]->mode, "clsact");
+	plan(w, TRUNK_TAKE);
+	send_one(w);
+	assert_false(arrives(w));
+	assert_int_equal(serve_n(w, 1), 1);
+	assert_true(arrives(w));
+	w->trunk = trunk_close(w->trunk);
+	look(after, sizeof(after));
+	assert_string_equal(after, w->before);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, world_up, world_down)
@@ -552,6 +624,9 @@ int main(void)
 		T(refusals_are_said),
 		T(close_leaves_everything_as_it_was),
 		T(nothing_is_left_of_a_dead_daemon),
+		T(clsact_works_as_tcx_does),
+		T(clsact_is_cleaned_up_by_the_janitor),
+		T(clsact_is_cleaned_up_at_the_next_start),
 	};
 
 	if (geteuid() != 0 || unshare(CLONE_NEWNET) || !no_ipv6() ||

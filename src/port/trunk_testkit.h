@@ -25,6 +25,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,6 +33,7 @@
 #include <cmocka.h>
 
 #include "port/driver.h"
+#include "port/env.h"
 #include "port/trunk.h"
 #include "port/vnet.h"
 #include "sys/clock.h"
@@ -56,6 +58,7 @@ struct world {
 	struct port *place[PORTS_MAX]; /* by number: 10 and 20 are m0 and m1, ingress */
 	uint32_t seen[PORTS_MAX];      /* frames read, by place */
 	uint32_t longest, n_gso, n_partial, n_copies;
+	bool no_janitor;
 	bool mute; /* read, but put nothing back */
 	char before[65536];
 	uint32_t n_free, n_big_free;
