@@ -200,12 +200,13 @@ static void read_ring(void *arg)
 	const struct inspect_counters *n = &r->counters;
 	const uint32_t lag = r->rc.tx ? 0 : ringcheck_rx_waiting(&r->rc);
 
-	job->row = json_pack("{s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "state",
-			     ring_state(r), "lag", (int)lag, "frames", (json_int_t)n->n_frames,
-			     "segments", (json_int_t)n->n_segments, "copied",
-			     (json_int_t)n->n_copied, "full", (json_int_t)n->n_full, "refused",
-			     (json_int_t)n->n_refused, "bad", (json_int_t)r->rc.n_bad, "stalls",
-			     (json_int_t)n->n_stalls, "doorbells", (json_int_t)n->n_bells);
+	job->row =
+		json_pack("{s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "state",
+			  ring_state(r), "lag", (int)lag, "frames", (json_int_t)n->n_frames,
+			  "segments", (json_int_t)n->n_segments, "copied", (json_int_t)n->n_copied,
+			  "full", (json_int_t)n->n_full, "refused", (json_int_t)n->n_refused,
+			  "forwarded", (json_int_t)n->n_forwarded, "bad", (json_int_t)r->rc.n_bad,
+			  "stalls", (json_int_t)n->n_stalls, "doorbells", (json_int_t)n->n_bells);
 }
 
 static void ring_row(struct cmd_call *c, const struct nm_client *cl, bool host, bool tx, uint32_t i)

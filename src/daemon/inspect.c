@@ -106,13 +106,15 @@ static void set_state(struct inspect *in, struct inspect_ring *r, uint8_t state)
 			   state);
 }
 
-static void update_tx(struct inspect *in, bool host)
+/* Can frames of a side come back? What the NIC side took does by host TX rings, and the other way
+ * round; or from the RX ring itself, by NR_FORWARD. */
+static void update_returns(struct inspect *in, enum intercept_side side)
 {
 	bool any = false;
 
-	for_each_ring(in, r, host, 1) any |= r->bound;
-	/* What the NIC side took comes back by host rings, and the other way round. */
-	intercept_set_tx(bridge_intercept(in->wb->br), host ? INTERCEPT_NIC : INTERCEPT_HOST, any);
+	for_each_ring(in, r, side == INTERCEPT_NIC, 1) any |= r->bound;
+	for_each_ring(in, r, side == INTERCEPT_HOST, 0) any |= r->bound && r->forwards;
+	intercept_set_tx(bridge_intercept(in->wb->br), side, any);
 }
 
 uint32_t inspect_room(const struct inspect *in, const struct inspect_ring *r)
@@ -149,7 +151,7 @@ void inspect_ring_add(struct inspect *in, struct inspect_ring *r)
 	r->bound = true;
 	r->moved_ns = clock_now_ns();
 	if (r->rc.tx) {
-		update_tx(in, r->host);
+		update_returns(in, (enum intercept_side)r->side);
 	} else {
 		update_slot_len(in);
 		set_state(in, r, INTERCEPT_BOUND);
@@ -169,13 +171,17 @@ void inspect_ring_del(struct inspect *in, struct inspect_ring *r)
 			if (!in->wb->br || !inspect_take(in, r, now_ns))
 				break;
 		in->rings[r->host][1][r->index] = NULL;
-		update_tx(in, r->host);
+		update_returns(in, (enum intercept_side)r->side);
 		return;
 	}
 	set_state(in, r, 0);
+	for (uint32_t left = r->rc.n; left > 0; left--)
+		if (!inspect_forward(in, r, now_ns))
+			break;
 	inspect_withdraw(in, r, RINGCHECK_UNRELEASED, now_ns);
 	in->rings[r->host][0][r->index] = NULL;
 	update_slot_len(in);
+	update_returns(in, (enum intercept_side)r->side);
 }
 
 int inspect_client_add(struct inspect *in, struct inspect_client *c)
@@ -281,6 +287,10 @@ static void look_at_rx(struct inspect *in, struct inspect_ring *r, uint64_t now_
 
 	/* Puts and withdrawals look at the head, too, so it is compared with the last round's. */
 	ringcheck_poll(&r->rc);
+	if (unlikely(r->forwards != ringcheck_rx_forwards(&r->rc))) {
+		r->forwards = !r->forwards;
+		update_returns(in, (enum intercept_side)r->side);
+	}
 	changed = r->rc.head != r->head || (r->rc.synced && !(r->state & INTERCEPT_SYNCED));
 	/* With nothing to take, coming to look is all that a program can do. */
 	if (r->state & INTERCEPT_STALLED && n_syncs != r->n_syncs &&
@@ -329,16 +339,24 @@ bool inspect_poll(struct inspect *in, uint64_t now_ns)
 		for_each_ring(in, r, host, 1) n += inspect_take(in, r, now_ns);
 	in->behind[0] = in->behind[1] = false;
 	for (int host = 0; host < 2; host++)
-		for_each_ring(in, r, host, 0) look_at_rx(in, r, now_ns);
+		for_each_ring(in, r, host, 0)
+		{
+			n += inspect_forward(in, r, now_ns);
+			look_at_rx(in, r, now_ns);
+		}
 	look_at_groups(in, n == 0, now_ns);
 	return n > 0;
+}
+
+static bool is_live(const struct inspect_ring *r)
+{
+	return r->state == (INTERCEPT_BOUND | INTERCEPT_SYNCED);
 }
 
 /* Is the head of an RX ring of interest while the worker sleeps? */
 static bool head_matters(const struct inspect *in, const struct inspect_ring *r)
 {
-	return r->state != (INTERCEPT_BOUND | INTERCEPT_SYNCED) ||
-	       (r->behind_ns && in->behind[r->side]);
+	return !is_live(r) || r->rc.forward || (r->behind_ns && in->behind[r->side]);
 }
 
 /* False when the program has synced the ring; else when to look at it again. */
@@ -353,12 +371,19 @@ static bool sleep_on_rx(struct inspect *in, struct inspect_ring *r, uint64_t now
 	}
 	*ret_until_ns = NEVER;
 	if (head_matters(in, r)) {
+		if (!ringcheck_sleep(&r->rc))
+			return false;
 		if (r->behind_ns)
 			*ret_until_ns = r->behind_ns + BEHIND_NS;
-		return ringcheck_sleep(&r->rc);
 	}
-	if (ringcheck_rx_waiting(&r->rc) > 0)
-		*ret_until_ns = r->moved_ns + s->stall_ms * NS_PER_MS;
+	/* Seen since by another look at the head, or there are no buffers. */
+	if (unlikely(r->rc.scan != r->rc.head)) {
+		if (!r->rc.starved)
+			return false;
+		*ret_until_ns = min_of(*ret_until_ns, now_ns + NS_PER_MS);
+	}
+	if (is_live(r) && ringcheck_rx_waiting(&r->rc) > 0)
+		*ret_until_ns = min_of(*ret_until_ns, r->moved_ns + s->stall_ms * NS_PER_MS);
 	return true;
 }
 

@@ -20,13 +20,14 @@
 struct inspect;
 
 struct inspect_counters {
-	uint64_t n_frames;   /* shown or taken */
-	uint64_t n_segments; /* RX: of them segments of GSO frames */
-	uint64_t n_copied;   /* RX: of them copied, because others have the buffer too */
-	uint64_t n_full;     /* RX: frames that found no room */
-	uint64_t n_refused;  /* TX: longer than any buffer, or no buffer for them */
-	uint64_t n_stalls;   /* RX */
-	uint64_t n_bells;    /* doorbells rung */
+	uint64_t n_frames;    /* shown or taken */
+	uint64_t n_segments;  /* RX: of them segments of GSO frames */
+	uint64_t n_copied;    /* RX: of them copied, because others have the buffer too */
+	uint64_t n_full;      /* RX: frames that found no room */
+	uint64_t n_refused;   /* longer than any buffer, or no buffer for them */
+	uint64_t n_forwarded; /* RX: released with NS_FORWARD */
+	uint64_t n_stalls;    /* RX */
+	uint64_t n_bells;     /* doorbells rung */
 };
 
 /* One app-visible ring. Embedded in the endpoint's object. */
@@ -38,6 +39,7 @@ struct inspect_ring {
 	bool host;     /* a host ring */
 	uint32_t gap;  /* RX: bytes behind a frame that are left alone */
 	bool bound;    /* the worker uses it */
+	bool forwards; /* RX: frames go on from it, by NR_FORWARD */
 	uint8_t state; /* RX: enum intercept_ring_state */
 	bool bell_due; /* RX: frames that its program was not woken for yet */
 	uint32_t head, n_syncs; /* RX: as the last round saw them */

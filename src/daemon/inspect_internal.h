@@ -49,6 +49,8 @@ void inspect_end(struct inspect *in);
 
 /* Takes what a TX ring holds; returns the number of slots. */
 uint32_t inspect_take(struct inspect *in, struct inspect_ring *r, uint64_t now_ns);
+/* Takes what an RX ring's program released with NS_FORWARD; returns the number of slots. */
+uint32_t inspect_forward(struct inspect *in, struct inspect_ring *r, uint64_t now_ns);
 /* Takes frames back from an RX ring; they go on uninspected, or are dropped. */
 void inspect_withdraw(struct inspect *in, struct inspect_ring *r, enum ringcheck_which which,
 		      uint64_t now_ns);

@@ -114,7 +114,10 @@ static void come_back(struct inspect *in, struct inspect_ring *r, const struct r
 		r->counters.n_refused++;
 		return;
 	}
-	r->counters.n_frames++;
+	if (r->rc.tx)
+		r->counters.n_frames++;
+	else
+		r->counters.n_forwarded++;
 	if (!frame_parse(&f)) { /* its end is bridge_inject()'s to decide */
 		sink.emit(sink.ctx, &f, &o);
 		return;
@@ -126,6 +129,19 @@ static void come_back(struct inspect *in, struct inspect_ring *r, const struct r
 	regroup_return(in->groups[r->side], &f, &o, now_ns, &sink);
 }
 
+static void come_back_all(struct inspect *in, struct inspect_ring *r, const struct ring_slot *s,
+			  uint32_t n, uint64_t now_ns)
+{
+	inspect_begin(in, (enum intercept_side)r->side, false, now_ns);
+	for (uint32_t i = 0; i < n;) {
+		const uint32_t k = frame_slots(s + i, n - i);
+
+		come_back(in, r, s + i, k, now_ns);
+		i += k;
+	}
+	inspect_end(in);
+}
+
 uint32_t inspect_take(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
 {
 	struct ring_slot slots[RINGCHECK_BATCH];
@@ -135,15 +151,18 @@ uint32_t inspect_take(struct inspect *in, struct inspect_ring *r, uint64_t now_n
 		inspect_publish(in, r); /* slots that were passed over */
 		return 0;
 	}
-	inspect_begin(in, (enum intercept_side)r->side, false, now_ns);
-	for (uint32_t i = 0; i < n;) {
-		const uint32_t k = frame_slots(slots + i, n - i);
-
-		come_back(in, r, slots + i, k, now_ns);
-		i += k;
-	}
-	inspect_end(in);
+	come_back_all(in, r, slots, n, now_ns);
 	inspect_publish(in, r);
+	return n;
+}
+
+uint32_t inspect_forward(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
+{
+	struct ring_slot slots[RINGCHECK_BATCH];
+	uint32_t n = ringcheck_rx_forward(&r->rc, in->bufs, slots, RINGCHECK_BATCH);
+
+	if (n > 0)
+		come_back_all(in, r, slots, n, now_ns);
 	return n;
 }
 

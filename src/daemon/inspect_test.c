@@ -319,6 +319,53 @@ static void remove_here(void *arg)
 	inspect_ring_del(l->in, l->ring);
 }
 
+static void drop_host_tx_here(void *arg)
+{
+	struct lab *l = arg;
+
+	inspect_ring_del(l->in, &l->rings[1][1]);
+}
+
+/* Marked frames go on from the RX ring, with no TX ring there; the others are the program's end. */
+static void test_forward(void **state)
+{
+	struct lab *l = *state;
+	struct netmap_ring *rx = l->app[0][0].ring;
+	struct origins_stats o[INTERCEPT_SIDE_N];
+	struct regroup_stats g[INTERCEPT_SIDE_N];
+
+	worker_call(l->w, drop_host_tx_here, l);
+	assert_int_equal(bridge_intercept(l->wb.br)->sides[INTERCEPT_NIC].tx_bound, false);
+	rx->flags = NR_FORWARD;
+	become_reader(l);
+	for (uint8_t i = 0; i < 200; i++) {
+		send_frame(l, i);
+		wait_for_frames(l, 1);
+		assert_false(receive_frame(l, 1)); /* it is no copy */
+		if (i % 2)
+			rx->slot[rx->head].flags |= NS_FORWARD;
+		rx->head = rx->cur = ring_next(rx->head, SLOTS);
+		if (nmsync_rx(&l->app[0][0], TID) & NMSYNC_DOORBELL)
+			assert_int_equal(send(l->fds[1], "D", 1, 0), 1);
+		if (i % 2) {
+			assert_true(receive_frame(l, TRIES));
+			assert_int_equal(l->bytes[50], i);
+		}
+	}
+	assert_int_equal(l->rings[0][0].counters.n_forwarded, 100);
+	assert_int_equal(l->rings[0][0].rc.n_errors, 0);
+	inspect_stats(l->in, o, g);
+	assert_int_equal(o[INTERCEPT_NIC].n_by[ORIGIN_BUFFER], 100);
+	assert_false(receive_frame(l, 5));
+	/* What it had released with a mark when it died goes on, the rest as usual. */
+	send_frame(l, 1);
+	wait_for_frames(l, 1);
+	l->ring = &l->rings[0][0];
+	worker_call(l->w, remove_here, l);
+	assert_true(receive_frame(l, TRIES));
+	assert_false(bridge_intercept(l->wb.br)->sides[INTERCEPT_NIC].tx_bound);
+}
+
 static void set_offsets_here(void *arg)
 {
 	struct lab *l = arg;
@@ -506,6 +553,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_passed_without_a_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_synced_diverts_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_offsets, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_forward, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stall, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_behind, setup, teardown),

@@ -71,10 +71,29 @@ static void count_sync(struct shadow_ring *s, bool *ret_first)
 }
 
 /*
+ * Slots from .. to - 1 of an RX ring are about to be released. The daemon looks for marks whenever
+ * NR_FORWARD was on once: those made without it must not stay.
+ */
+static _cold_ void settle_forward(struct nmsync_ring *r, uint32_t from, uint32_t to)
+{
+	const bool on = ring_read(&r->ring->flags) & NR_FORWARD;
+
+	ring_write(&r->shadow->prog.forward, SHADOW_FORWARD_USED | (on ? SHADOW_FORWARD_ON : 0));
+	if (on || from >= r->n_slots) /* scribbled on */
+		return;
+	for (uint32_t at = from; at != to; at = ring_next(at, r->n_slots)) {
+		struct ring_head h = ring_read_slot(&r->ring->slot[at]);
+
+		h.flags &= (uint16_t)~NS_FORWARD;
+		ring_write_slot(&r->ring->slot[at], h);
+	}
+}
+
+/*
  * Takes what the application released or filled, if its indexes are as they should be. shown: the
  * tail that it was given last.
  */
-static inline unsigned int take_head(struct nmsync_ring *r, uint32_t shown)
+static inline unsigned int take_head(struct nmsync_ring *r, uint32_t shown, bool rx)
 {
 	struct shadow_ring *s = r->shadow;
 	const uint32_t head = ring_read(&r->ring->head), cur = ring_read(&r->ring->cur);
@@ -86,6 +105,8 @@ static inline unsigned int take_head(struct nmsync_ring *r, uint32_t shown)
 		reinit(r);
 		return NMSYNC_BAD;
 	}
+	if (rx && unlikely(ring_read(&r->ring->flags) & NR_FORWARD || ring_read(&s->prog.forward)))
+		settle_forward(r, published, head);
 	ring_write(&s->prog.cur, cur);
 	count_sync(s, &first);
 	if (head == published && likely(!first))
@@ -126,7 +147,7 @@ unsigned int nmsync_tx(struct nmsync_ring *r, uint32_t tid)
 	shown = ring_read(&s->prog.shown);
 	if (unlikely(shown >= r->n_slots))
 		shown = ring_read(&s->prog.head);
-	found = take_head(r, shown);
+	found = take_head(r, shown, false);
 	if (unlikely(found & NMSYNC_BAD)) {
 		found |= give_tail(r, shown);
 	} else {
@@ -164,7 +185,7 @@ unsigned int nmsync_rx(struct nmsync_ring *r, uint32_t tid)
 	shown = ring_read(&s->prog.shown);
 	if (unlikely(shown >= r->n_slots))
 		shown = ring_read(&s->prog.head);
-	found = take_head(r, shown) | check_errors(r);
+	found = take_head(r, shown, true) | check_errors(r);
 	found |= give_tail(r, shadow_show_tail(s));
 	set_time(r);
 	shadow_unlock(s);

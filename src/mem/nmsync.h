@@ -13,6 +13,8 @@
  * back: head = cur = published head, and each slot whose buffer cannot be, gets buffer and length
  * 0, each length above the buffer size becomes 0. An RX ring still takes in what came.
  * - tail, if overwritten, is restored. ts is set by each RX sync.
+ * - Slots of RX rings that are released with NS_FORWARD go to the other side if NR_FORWARD stands
+ * in the ring's flags at that sync; otherwise the mark is removed.
  * - A ring that another thread is syncing is left alone.
  */
 #pragma once

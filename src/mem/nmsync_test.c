@@ -218,6 +218,33 @@ static void test_rx_goes_on(void **state)
 	assert_int_equal(f->s.prog.head, 2);
 }
 
+/* Marks count if the ring's flag was on when their slots were released. */
+static void test_forward(void **state)
+{
+	struct fixture *f = *state;
+
+	shadow_publish_tail(&f->s, 6, 1);
+	nmsync_rx(&f->r, TID);
+	for (uint32_t i = 0; i < 6; i++)
+		f->ring->slot[i].flags = NS_FORWARD | NS_MOREFRAG;
+	f->ring->head = f->ring->cur = 1;
+	assert_int_equal(nmsync_rx(&f->r, TID), 0);
+	assert_int_equal(f->s.prog.forward, 0); /* nobody looks */
+	f->ring->flags = NR_FORWARD;
+	f->ring->head = f->ring->cur = 3;
+	assert_int_equal(nmsync_rx(&f->r, TID), 0);
+	assert_int_equal(f->s.prog.forward, SHADOW_FORWARD_USED | SHADOW_FORWARD_ON);
+	assert_int_equal(f->ring->slot[2].flags, NS_FORWARD | NS_MOREFRAG);
+	f->ring->flags = 0;
+	f->ring->head = f->ring->cur = 5;
+	assert_int_equal(nmsync_rx(&f->r, TID), 0);
+	assert_int_equal(f->s.prog.forward, SHADOW_FORWARD_USED);
+	assert_int_equal(f->ring->slot[2].flags, NS_FORWARD | NS_MOREFRAG); /* before that */
+	assert_int_equal(f->ring->slot[3].flags, NS_MOREFRAG);
+	assert_int_equal(f->ring->slot[4].flags, NS_MOREFRAG);
+	assert_int_equal(f->ring->slot[5].flags, NS_FORWARD | NS_MOREFRAG); /* not released */
+}
+
 /* What the daemon found wrong is told once, and wakes nobody twice. */
 static void test_errors_are_told_once(void **state)
 {
@@ -276,6 +303,7 @@ int main(void)
 		TX(test_tail_is_restored),
 		TX(test_reinit_slots),
 		RX(test_rx_goes_on),
+		RX(test_forward),
 		TX(test_errors_are_told_once),
 		TX(test_stopped_and_busy),
 		RX(test_scribbled_shadow),

@@ -53,7 +53,12 @@ bool ringcheck_poll(struct ringcheck *rc)
 		note_error(rc);
 		return is_first;
 	}
+	/* Written before the head. */
+	if (unlikely(ring_read(&rc->shadow->prog.forward)))
+		rc->forward = true;
 	rc->head = head;
+	if (likely(!rc->forward))
+		rc->scan = head;
 	return true;
 }
 
@@ -62,24 +67,30 @@ static inline struct netmap_slot *slot_at(struct ringcheck *rc, uint32_t i)
 	return &rc->ring->slot[i];
 }
 
-/* The one reading of n TX slots from pos on. Nothing is checked yet. */
+/* The one reading of a slot that the program filled. Nothing is checked yet. */
+static inline struct ring_slot read_slot(struct ringcheck *rc, uint32_t at, uint16_t flags)
+{
+	const struct netmap_slot *s = slot_at(rc, at);
+	const struct ring_head h = ring_read_slot(s);
+	uint64_t ofs = 0;
+
+	if (unlikely(rc->offset_mask))
+		ofs = __atomic_load_n(&s->ptr, __ATOMIC_RELAXED) & rc->offset_mask;
+	return (struct ring_slot){
+		.buf = h.buf_idx,
+		.len = h.len,
+		.flags = h.flags & flags,
+		.offset = ofs > UINT32_MAX ? UINT32_MAX : (uint32_t)ofs,
+	};
+}
+
+/* n TX slots from pos on. */
 static void read_slots(struct ringcheck *rc, struct bufcache *b, struct ring_slot *ret, uint32_t n)
 {
 	for (uint32_t i = 0, at = rc->pos; i < n; i++, at = ring_next(at, rc->n)) {
-		const struct netmap_slot *s = slot_at(rc, at);
-		const struct ring_head h = ring_read_slot(s);
-		uint64_t ofs = 0;
-
-		if (unlikely(rc->offset_mask))
-			ofs = __atomic_load_n(&s->ptr, __ATOMIC_RELAXED) & rc->offset_mask;
-		ret[i] = (struct ring_slot){
-			.buf = h.buf_idx,
-			.len = h.len,
-			.flags = h.flags & (NS_MOREFRAG | NS_NO_LEARN),
-			.offset = ofs > UINT32_MAX ? UINT32_MAX : (uint32_t)ofs,
-		};
-		if (likely(h.buf_idx < b->n_bufs))
-			prefetch(&b->meta[h.buf_idx]);
+		ret[i] = read_slot(rc, at, NS_MOREFRAG | NS_NO_LEARN);
+		if (likely(ret[i].buf < b->n_bufs))
+			prefetch(&b->meta[ret[i].buf]);
 	}
 }
 
@@ -228,12 +239,13 @@ uint32_t ringcheck_rx_space(struct ringcheck *rc)
 {
 	assert(!rc->tx);
 	ringcheck_poll(rc);
-	return rc->n - 1 - ring_distance(rc->head, rc->pos, rc->n);
+	return rc->n - 1 - ring_distance(rc->scan, rc->pos, rc->n);
 }
 
 uint32_t ringcheck_rx_waiting(struct ringcheck *rc)
 {
-	return rc->n - 1 - ringcheck_rx_space(rc);
+	ringcheck_poll(rc);
+	return ring_distance(rc->head, rc->pos, rc->n);
 }
 
 /* Takes the old buffers of k slots from pos on: all or none. */
@@ -303,6 +315,70 @@ uint32_t ringcheck_rx_put(struct ringcheck *rc, struct bufcache *b, const struct
 		done += k;
 	}
 	rc->n_slots += done;
+	return done;
+}
+
+/* The slots of the released frame at scan; at most 64, of n. */
+static uint32_t read_released(struct ringcheck *rc, struct ring_slot *ret, uint32_t n)
+{
+	uint32_t k = 0, at = rc->scan;
+
+	do {
+		ret[k] = read_slot(rc, at, NS_MOREFRAG | NS_NO_LEARN | NS_FORWARD);
+		at = ring_next(at, rc->n);
+	} while (ret[k++].flags & NS_MOREFRAG && k < n);
+	return k;
+}
+
+/* Swaps free buffers into the k slots of a marked frame at scan. False: there are none left. */
+static bool take_released(struct ringcheck *rc, struct bufcache *b, struct ring_slot *s, uint32_t k,
+			  uint32_t *ret_taken)
+{
+	uint32_t fresh[NETMAP_MAX_FRAGS];
+	const uint32_t got = buf_get(b, fresh, k);
+
+	*ret_taken = 0;
+	if (got < k) {
+		buf_put(b, fresh, got);
+		return false;
+	}
+	if (s[k - 1].flags & NS_MOREFRAG || !take_frame(rc, b, s, k)) {
+		note_error(rc);
+		buf_put(b, fresh, k);
+		return true;
+	}
+	for (uint32_t i = 0, at = rc->scan; i < k; i++, at = ring_next(at, rc->n)) {
+		buf_give(b, fresh[i], rc->owner);
+		ring_write_slot(slot_at(rc, at), (struct ring_head){.buf_idx = fresh[i]});
+		s[i].flags &= (uint16_t)~NS_FORWARD;
+	}
+	*ret_taken = k;
+	return true;
+}
+
+uint32_t ringcheck_rx_forward(struct ringcheck *rc, struct bufcache *b, struct ring_slot *ret,
+			      uint32_t max)
+{
+	uint32_t done = 0;
+
+	assert(!rc->tx && max >= NETMAP_MAX_FRAGS);
+	ringcheck_poll(rc);
+	while (unlikely(rc->scan != rc->head)) {
+		const uint32_t left = ring_distance(rc->scan, rc->head, rc->n);
+		const uint32_t n = min_of(left, NETMAP_MAX_FRAGS);
+		uint32_t k, taken = 0;
+
+		if (max - done < n)
+			break;
+		k = read_released(rc, ret + done, n);
+
+		rc->starved = ret[done].flags & NS_FORWARD &&
+			      !take_released(rc, b, ret + done, k, &taken);
+		if (rc->starved)
+			break;
+		done += taken;
+		rc->scan = ring_add(rc->scan, k, rc->n);
+	}
 	return done;
 }
 

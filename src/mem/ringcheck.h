@@ -14,6 +14,8 @@
  * - A bad TX slot is passed over: nothing is taken from it and nothing put into it. A bad RX slot
  *   stops its ring until the program puts it right. Both are counted and make the program's next
  *   sync of that ring fail (mem/nmsync.h); nothing else happens.
+ * - RX slots that a program released with NS_FORWARD (netmap(4), NR_FORWARD) are taken like TX
+ *   slots, before anything else is put into them.
  * - Frames that take several slots (NS_MOREFRAG, at most 64) are taken whole or not at all, and put
  *   whole or not at all.
  *
@@ -52,10 +54,13 @@ struct ringcheck {
 	uint32_t head;      /* the last good one: slots before it are the daemon's */
 	uint32_t head_seen; /* as read last, good or not */
 	uint32_t pos;       /* TX: next slot to take; RX: next slot to fill */
+	uint32_t scan;      /* RX: released slots from here to head may be marked NS_FORWARD */
 	uint32_t tail;      /* as published */
 	bool skipping;      /* TX: the rest of a frame that was refused */
 	bool blocked;       /* RX: slot pos holds no buffer of the program's */
 	bool synced;        /* the program has synced this ring at least once */
+	bool forward;       /* RX: the program has used NR_FORWARD */
+	bool starved;       /* RX: marked slots wait for buffers to swap in */
 
 	uint64_t n_slots;  /* taken or put */
 	uint64_t n_bad;    /* TX slots passed over */
@@ -111,6 +116,19 @@ uint32_t ringcheck_rx_space(struct ringcheck *rc);
  */
 uint32_t ringcheck_rx_put(struct ringcheck *rc, struct bufcache *b, const struct ring_slot *slots,
 			  uint32_t n);
+
+/*
+ * RX: takes frames that the program released with NS_FORWARD, as ringcheck_tx_take() does: whole,
+ * checked, their buffers the caller's, max at least 64. 0 when there are none. Until it is called,
+ * released slots of a ring that uses NR_FORWARD are not filled again.
+ */
+uint32_t ringcheck_rx_forward(struct ringcheck *rc, struct bufcache *b, struct ring_slot *ret,
+			      uint32_t max);
+/* RX: does the program use NR_FORWARD at the moment? */
+static inline bool ringcheck_rx_forwards(const struct ringcheck *rc)
+{
+	return ring_read(&rc->shadow->prog.forward) & SHADOW_FORWARD_ON;
+}
 
 enum ringcheck_which {
 	RINGCHECK_UNSEEN,     /* what no sync has shown to the application yet */

@@ -414,6 +414,73 @@ static void test_rx_offsets(void **state)
 	put_back(f, out, 3);
 }
 
+/* Marked frames come back when their slots are released, whole; their slots wait for that. */
+static void test_rx_forward(void **state)
+{
+	struct fixture *f = *state;
+	struct ring_slot in[N_SLOTS], got[RINGCHECK_BATCH];
+
+	make(f, in, 8, 1);
+	in[3].flags = in[5].flags = NS_MOREFRAG; /* frames: 0 1 2 3+4 5+6 7 */
+	assert_int_equal(ringcheck_rx_put(&f->rc, &f->b, in, 8), 8);
+	ringcheck_publish(&f->rc, 1);
+	nmsync_rx(&f->app, TID);
+	f->ring->flags = NR_FORWARD;
+	f->ring->slot[1].flags |= NS_FORWARD;
+	f->ring->slot[3].flags |= NS_FORWARD; /* its first slot says it */
+	f->ring->slot[6].flags |= NS_FORWARD; /* and no other */
+	f->ring->slot[7].flags |= NS_FORWARD;
+	release(f, 7);
+	assert_true(ringcheck_rx_forwards(&f->rc));
+	assert_int_equal(ringcheck_rx_waiting(&f->rc), 1);
+	assert_int_equal(ringcheck_rx_space(&f->rc), N_SLOTS - 1 - 8); /* not looked at */
+	assert_int_equal(ringcheck_rx_forward(&f->rc, &f->b, got, 64), 3);
+	assert_int_equal(tag_of(f, &got[0]), 2);
+	assert_int_equal(tag_of(f, &got[1]), 4);
+	assert_int_equal(tag_of(f, &got[2]), 5);
+	assert_int_equal(got[0].len, 61);
+	assert_int_equal(got[1].flags, NS_MOREFRAG);
+	assert_int_equal(got[2].flags, 0);
+	assert_int_not_equal(f->ring->slot[1].buf_idx, in[1].buf);
+	assert_int_equal(f->ring->slot[0].buf_idx, in[0].buf);
+	assert_int_equal(ringcheck_rx_space(&f->rc), N_SLOTS - 1 - 1);
+	assert_int_equal(ringcheck_rx_forward(&f->rc, &f->b, got + 3, 64), 0);
+	assert_int_equal(f->rc.n_errors, 0);
+	put_back(f, got, 3);
+}
+
+/* What cannot be a frame is passed over, and nothing goes without buffers to swap in. */
+static void test_rx_forward_bad(void **state)
+{
+	struct fixture *f = *state;
+	struct ring_slot in[N_SLOTS], got[RINGCHECK_BATCH];
+	uint32_t all[N_BUFS], n;
+
+	make(f, in, 6, 1);
+	assert_int_equal(ringcheck_rx_put(&f->rc, &f->b, in, 6), 6);
+	ringcheck_publish(&f->rc, 1);
+	f->ring->flags = NR_FORWARD;
+	nmsync_rx(&f->app, TID);
+	for (uint32_t i = 0; i < 6; i++)
+		f->ring->slot[i].flags |= NS_FORWARD;
+	f->ring->slot[0].buf_idx = in[1].buf; /* twice: the second is refused */
+	f->ring->slot[2].buf_idx = 1;
+	f->ring->slot[3].len = 2049;
+	f->ring->slot[5].flags |= NS_MOREFRAG; /* without an end */
+	release(f, 6);
+	n = buf_get(&f->b, all, N_BUFS);
+	assert_int_equal(ringcheck_rx_forward(&f->rc, &f->b, got, 64), 0);
+	assert_true(f->rc.starved);
+	buf_put(&f->b, all, n);
+	assert_int_equal(ringcheck_rx_forward(&f->rc, &f->b, got, 64), 2);
+	assert_false(f->rc.starved);
+	assert_int_equal(got[0].buf, in[1].buf);
+	assert_int_equal(got[1].buf, in[4].buf);
+	assert_int_equal(f->rc.n_errors, 4);
+	assert_int_equal(f->rc.scan, f->rc.head);
+	put_back(f, got, 2);
+}
+
 /* A full ring takes no more; a frame of several slots goes in whole or not at all. */
 static void test_rx_full(void **state)
 {
@@ -636,6 +703,8 @@ int main(void)
 		TX(test_tx_without_buffers),
 		RX(test_rx),
 		RX(test_rx_offsets),
+		RX(test_rx_forward),
+		RX(test_rx_forward_bad),
 		RX(test_rx_full),
 		RX(test_rx_bad_slot),
 		RX(test_withdraw_unseen),

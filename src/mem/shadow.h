@@ -34,6 +34,10 @@
 
 #define SHADOW_RINGS_MAX 2048u /* in one object: 512 KiB */
 
+/* prog.forward */
+#define SHADOW_FORWARD_USED 1u /* released slots may be marked; never taken back */
+#define SHADOW_FORWARD_ON   2u /* they may be at the moment */
+
 enum shadow_state {
 	SHADOW_OK,
 	SHADOW_STOPPED, /* the port is gone: syncs answer EIO, poll POLLERR */
@@ -50,6 +54,7 @@ struct shadow_ring {
 		uint32_t n_syncs;     /* 0: never synced */
 		uint32_t errors_seen; /* of the daemon's errors, told to the application */
 		uint32_t lock;        /* thread id of the owner, 0 = free */
+		uint32_t forward;     /* RX: SHADOW_FORWARD_*: NR_FORWARD, at the syncs so far */
 	} prog;
 	/* Written by the daemon; the program only ever clears asleep. */
 	struct {

@@ -140,6 +140,20 @@ static void take(struct fuzz *z)
 	put_all(z, got, n);
 }
 
+/* What it released with NS_FORWARD. */
+static void forward(struct fuzz *z)
+{
+	struct ring_slot got[RINGCHECK_BATCH];
+	const uint32_t n = ringcheck_rx_forward(&z->rx.rc, &z->b, got, RINGCHECK_BATCH);
+
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t k = 0; k < N_VICTIM; k++)
+			expect(got[i].buf != z->victims[k]);
+	expect(n == 0 || !(got[n - 1].flags & NS_MOREFRAG));
+	put_all(z, got, n);
+	expect(z->rx.rc.scan == z->rx.rc.head);
+}
+
 static void put(struct fuzz *z)
 {
 	struct ring_slot in[32] = {0};
@@ -239,6 +253,7 @@ static void step(struct fuzz *z)
 		break;
 	case 5:
 		take(z);
+		forward(z);
 		break;
 	case 6:
 		put(z);
@@ -257,6 +272,7 @@ static void step(struct fuzz *z)
 	expect(owned(z, BUF_DAEMON) == 0);
 	expect(z->tx.rc.head < N_SLOTS && z->rx.rc.head < N_SLOTS);
 	expect(ring_between(z->rx.rc.head, z->rx.rc.tail, z->rx.rc.pos, N_SLOTS));
+	expect(ring_between(z->rx.rc.scan, z->rx.rc.head, z->rx.rc.pos, N_SLOTS));
 }
 
 static void fuzz_init(struct fuzz *z)

@@ -172,6 +172,15 @@ def test_offsets(net):
     assert lost(a.ping(b.addr, 3, "-s", "1200")) == 0
 
 
+@pytest.mark.parametrize("bridge", ["br0", "br0/R"], ids=["all", "rx-only"])
+def test_forward(net, bridge):
+    """Frames that it marks go to the other side, by NR_FORWARD; it needs no TX rings for that."""
+    lab, d, a, b = net
+    p = User(lab, d, "forward", bridge)
+    assert len(p.rings()) == (2 if "/" in bridge else 4)
+    check_inline(lab, d, a, b, p)
+
+
 def test_host_is_inspected(net):
     """What the host of the bridge itself sends and receives."""
     lab, d, a, b = net
