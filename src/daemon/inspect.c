@@ -158,6 +158,14 @@ void inspect_ring_add(struct inspect *in, struct inspect_ring *r)
 	}
 }
 
+/* A hostile ring has an end, too. */
+static void take_all(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
+{
+	for (uint32_t left = r->rc.n; left > 0; left--)
+		if (!in->wb->br || !inspect_take(in, r, now_ns))
+			break;
+}
+
 void inspect_ring_del(struct inspect *in, struct inspect_ring *r)
 {
 	const uint64_t now_ns = clock_now_ns();
@@ -166,10 +174,11 @@ void inspect_ring_del(struct inspect *in, struct inspect_ring *r)
 		return;
 	r->bound = false;
 	if (r->rc.tx) {
-		/* What was synced before it died was sent. A hostile ring has an end, too. */
-		for (uint32_t left = r->rc.n; left > 0; left--)
-			if (!in->wb->br || !inspect_take(in, r, now_ns))
-				break;
+		/* What was synced before it died was sent. */
+		take_all(in, r, now_ns);
+		r->closing = ringcheck_tx_finish(&r->rc);
+		if (r->closing)
+			take_all(in, r, now_ns);
 		in->rings[r->host][1][r->index] = NULL;
 		update_returns(in, (enum intercept_side)r->side);
 		return;

@@ -39,6 +39,7 @@ struct inspect_ring {
 	bool host;     /* a host ring */
 	uint32_t gap;  /* RX: bytes behind a frame that are left alone */
 	bool bound;    /* the worker uses it */
+	bool closing;  /* TX: what is left in it was never synced */
 	bool forwards; /* RX: frames go on from it, by NR_FORWARD */
 	uint8_t state; /* RX: enum intercept_ring_state */
 	bool bell_due; /* RX: frames that its program was not woken for yet */

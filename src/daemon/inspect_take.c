@@ -57,6 +57,12 @@ static uint32_t frame_slots(const struct ring_slot *s, uint32_t n)
 	return k + 1;
 }
 
+static void give_back(struct inspect *in, const struct ring_slot *s, uint32_t k)
+{
+	for (uint32_t i = 0; i < k; i++)
+		buf_put_one(in->bufs, s[i].buf);
+}
+
 /* A frame of several slots, copied together; its first buffer is its name among origins. */
 static bool gather(struct inspect *in, const struct ring_slot *s, uint32_t k, struct frame *ret)
 {
@@ -95,8 +101,7 @@ static bool make_frame(struct inspect *in, const struct ring_slot *s, uint32_t k
 		return true;
 	}
 	ok = gather(in, s, k, ret);
-	for (uint32_t i = 0; i < k; i++)
-		buf_put_one(in->bufs, s[i].buf);
+	give_back(in, s, k);
 	return ok;
 }
 
@@ -110,6 +115,11 @@ static void come_back(struct inspect *in, struct inspect_ring *r, const struct r
 	struct frame f;
 	uint32_t name, buf;
 
+	/* Never synced, so it goes on only if it is a frame that the program was lent. */
+	if (unlikely(r->closing) && !origins_withdraw(in->origins[r->side], s->buf, &o)) {
+		give_back(in, s, k);
+		return;
+	}
 	if (!make_frame(in, s, k, &f, &name)) {
 		r->counters.n_refused++;
 		return;
@@ -124,7 +134,8 @@ static void come_back(struct inspect *in, struct inspect_ring *r, const struct r
 	}
 	buf = f.buf;
 	f.buf = name;
-	origins_match(in->origins[r->side], &f, now_ns, &o);
+	if (likely(!r->closing))
+		origins_match(in->origins[r->side], &f, now_ns, &o);
 	f.buf = buf;
 	regroup_return(in->groups[r->side], &f, &o, now_ns, &sink);
 }
@@ -176,11 +187,15 @@ static void go_round(struct inspect *in, struct inspect_ring *r, const struct ri
 	struct frame f;
 	uint32_t name;
 
+	/* Without a record it has come back already, as a copy. */
+	if (!origins_withdraw(in->origins[r->side], s->buf, &o)) {
+		give_back(in, s, k);
+		return;
+	}
 	if (!make_frame(in, s, k, &f, &name)) {
 		r->counters.n_refused++;
 		return;
 	}
-	origins_withdraw(in->origins[r->side], name, &o);
 	if (frame_parse(&f))
 		regroup_return(in->groups[r->side], &f, &o, now_ns, &sink);
 	else

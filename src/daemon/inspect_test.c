@@ -433,6 +433,88 @@ static void test_death(void **state)
 	assert_true(receive_frame(l, TRIES));
 }
 
+/* All four rings go, TX before RX, as when the last descriptor closes. */
+static void die_here(void *arg)
+{
+	struct lab *l = arg;
+
+	for (int tx = 1; tx >= 0; tx--)
+		for (int host = 0; host < 2; host++)
+			inspect_ring_del(l->in, &l->rings[host][tx]);
+}
+
+/* Copies the first frame of the NIC ring that is not copied yet into the host ring. */
+static void copy_one(struct lab *l, uint32_t at)
+{
+	struct netmap_ring *rx = l->app[0][0].ring, *tx = l->app[1][1].ring;
+	struct netmap_slot *t = &tx->slot[tx->head];
+
+	memcpy(region_buf(&l->region, t->buf_idx), region_buf(&l->region, rx->slot[at].buf_idx),
+	       rx->slot[at].len);
+	t->len = rx->slot[at].len;
+	tx->head = tx->cur = ring_next(tx->head, SLOTS);
+}
+
+/* A frame that came back as a copy is not passed on again because its slot was not released. */
+static void test_death_after_a_copy(void **state)
+{
+	struct lab *l = *state;
+
+	become_reader(l);
+	for (uint8_t i = 1; i <= 3; i++)
+		send_frame(l, i);
+	wait_for_frames(l, 3);
+	copy_one(l, 0);
+	copy_one(l, 1);
+	nmsync_tx(&l->app[1][1], TID);
+	for (uint8_t i = 1; i <= 2; i++) {
+		assert_true(receive_frame(l, TRIES));
+		assert_int_equal(l->bytes[50], i);
+	}
+	worker_call(l->w, die_here, l);
+	assert_true(receive_frame(l, TRIES));
+	assert_int_equal(l->bytes[50], 3);
+	assert_false(receive_frame(l, 5));
+}
+
+/*
+ * A frame that the program had put into a TX ring, and died before it said so by a sync, goes on;
+ * what it made itself does not (as with netmap), nor does a frame that it released.
+ */
+static void test_death_before_a_sync(void **state)
+{
+	struct lab *l = *state;
+	struct netmap_ring *rx = l->app[0][0].ring, *tx = l->app[1][1].ring;
+
+	become_reader(l);
+	for (uint8_t i = 1; i <= 4; i++)
+		send_frame(l, i);
+	wait_for_frames(l, 4);
+	for (int i = 0; i < 2; i++) { /* 1 and 2: swapped, no sync */
+		struct netmap_slot *r = &rx->slot[rx->head], *t = &tx->slot[tx->head];
+		const uint32_t buf = t->buf_idx;
+
+		t->buf_idx = r->buf_idx;
+		t->len = r->len;
+		r->buf_idx = buf;
+		rx->head = rx->cur = ring_next(rx->head, SLOTS);
+		tx->head = tx->cur = ring_next(tx->head, SLOTS);
+	}
+	memset(region_buf(&l->region, tx->slot[tx->head].buf_idx), 0x22, 60); /* its own */
+	tx->slot[tx->head].len = 60;
+	tx->head = tx->cur = ring_next(tx->head, SLOTS);
+	rx->head = rx->cur = ring_next(rx->head, SLOTS); /* 3: dropped */
+	nmsync_rx(&l->app[0][0], TID);
+	worker_call(l->w, die_here, l);
+	for (uint8_t i = 1; i <= 4; i++) {
+		if (i == 3)
+			continue;
+		assert_true(receive_frame(l, TRIES));
+		assert_int_equal(l->bytes[50], i);
+	}
+	assert_false(receive_frame(l, 5));
+}
+
 static void set_stall_here(void *arg)
 {
 	struct lab *l = arg;
@@ -555,6 +637,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_offsets, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forward, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_death_after_a_copy, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_death_before_a_sync, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stall, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bell_before_sleep, setup, teardown),

@@ -218,6 +218,19 @@ uint32_t ringcheck_tx_take(struct ringcheck *rc, struct bufcache *b, struct ring
 	return done;
 }
 
+bool ringcheck_tx_finish(struct ringcheck *rc)
+{
+	const uint32_t head = ring_read(&rc->ring->head);
+
+	assert(rc->tx);
+	ringcheck_poll(rc);
+	if (head == rc->head || !ring_between(rc->head, head, rc->tail, rc->n))
+		return false;
+	/* What stands in the shadow is behind that, and not looked at any more. */
+	rc->head = head;
+	return true;
+}
+
 void ringcheck_set_offsets(struct ringcheck *rc, uint64_t mask, uint32_t max)
 {
 	rc->offset_mask = mask;

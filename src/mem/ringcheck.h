@@ -98,6 +98,13 @@ bool ringcheck_poll(struct ringcheck *rc);
 uint32_t ringcheck_tx_take(struct ringcheck *rc, struct bufcache *b, struct ring_slot *ret,
 			   uint32_t max);
 
+/*
+ * TX, when the program is gone: what it had put into the ring after its last sync can be taken,
+ * too. False: there is nothing, or it makes no sense. netmap discards that; frames that were taken
+ * out of traffic must not get lost with it.
+ */
+bool ringcheck_tx_finish(struct ringcheck *rc);
+
 /* From now on frames of this ring may lie anywhere up to max in their buffers. The worker. */
 void ringcheck_set_offsets(struct ringcheck *rc, uint64_t mask, uint32_t max);
 /* RX: where in its buffer the program wants the frame that is put i slots from now; at most

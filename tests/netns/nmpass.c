@@ -2,12 +2,13 @@
 /*
  * A netmap program without libnetmap, for tests of the daemon: speaks wire/attach.h itself.
  *
- *	nmpass SOCKET BRIDGE [copy] [read] [swallow] [scribble] [host-rings=N]
+ *	nmpass SOCKET BRIDGE [copy] [read] [swallow] [scribble] [slow] [host-rings=N]
  *
  * Passes frames between the NIC and the host rings of a bridge by swapping buffers, or copies them
  * (copy). read: opens the NIC rings only and reads. swallow: passes nothing on. scribble: writes
- * random values into rings, slots and shadow rings all the time. host-rings: asks for N of them.
- * Prints "ready", and the number of frames when it is told to end by SIGTERM.
+ * random values into rings, slots and shadow rings all the time. slow: so that it is
+ * in the middle of something when it is killed. host-rings: asks for N of them. Prints "ready", and
+ *the number of frames when it is told to end by SIGTERM.
  */
 #include <errno.h>
 #include <poll.h>
@@ -39,6 +40,7 @@ struct port {
 static uint8_t *region;
 static uint32_t tid;
 static volatile sig_atomic_t stop;
+static bool slow;
 
 static void die(const char *what)
 {
@@ -158,6 +160,13 @@ static void *buffer(const struct netmap_ring *r, uint32_t i)
 	return (uint8_t *)r + r->buf_ofs + (uint64_t)i * r->nr_buf_size;
 }
 
+/* Its work takes a while. */
+static void dawdle(unsigned int us)
+{
+	if (slow)
+		usleep(us);
+}
+
 static uint64_t move(struct netmap_ring *rx, struct netmap_ring *tx, bool copy)
 {
 	uint64_t n = 0;
@@ -183,6 +192,7 @@ static uint64_t move(struct netmap_ring *rx, struct netmap_ring *tx, bool copy)
 		}
 		rx->head = rx->cur = ring_next(rx->head, rx->num_slots);
 		n++;
+		dawdle(10);
 	}
 	return n;
 }
@@ -198,6 +208,7 @@ static uint64_t pass(struct port *from, struct port *to, bool copy)
 		n += move(from->rx[i].ring, tx ? tx->ring : NULL, copy);
 		if (tx)
 			doorbell(to, nmsync_tx(tx, tid));
+		dawdle(3000);
 	}
 	return n;
 }
@@ -291,6 +302,7 @@ int main(int argc, char **argv)
 		reader |= !strcmp(argv[i], "read");
 		swallow |= !strcmp(argv[i], "swallow");
 		wild |= !strcmp(argv[i], "scribble");
+		slow |= !strcmp(argv[i], "slow");
 		if (!strncmp(argv[i], "host-rings=", 11))
 			reg.nr_host_tx_rings = reg.nr_host_rx_rings = (uint16_t)atoi(argv[i] + 11);
 	}

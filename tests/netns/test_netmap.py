@@ -9,6 +9,7 @@ import signal
 import socket
 import struct
 import subprocess
+import threading
 import time
 
 import pytest
@@ -236,6 +237,87 @@ def test_stopped_and_continued(net):
     assert p.ring("nic0")["frames"] >= before + 40
     assert p.ring("nic0")["stalls"] == 1
     p.end()
+
+
+class Numbered:
+    """Numbered frames from one host to another, about 3,000 a second, while something happens to a program."""
+
+    def __init__(self, daemon, a, b):
+        self.d, self.a, self.b = daemon, a, b
+        self.stop, self.sent, self.got = False, 0, []
+        self.tx, self.rx = a.raw, b.raw
+
+    def __enter__(self):
+        self.rx.drain()
+        self.before = sum(self.d.drops().values())
+        self.threads = [threading.Thread(target=t, daemon=True) for t in (self.receive, self.send)]
+        for t in self.threads:
+            t.start()
+        return self
+
+    def send(self):
+        while not self.stop:
+            for _ in range(15):
+                self.tx.send(L.frame(self.b.mac, self.a.mac, struct.pack("!II", 0x5e90feed, self.sent)))
+                self.sent += 1
+            time.sleep(0.005)
+
+    def receive(self):
+        while (f := self.rx.recv(1 if self.stop else 60)) is not None:
+            if f[12:18] == bytes.fromhex("88b55e90feed"):
+                self.got.append(struct.unpack("!I", f[18:22])[0])
+
+    def __exit__(self, *exc):
+        self.stop = True
+        self.tx.send(L.frame(self.b.mac, self.a.mac))  # wakes the receiver
+        for t in self.threads:
+            t.join(L.DEADLINE)
+        self.twice = len(self.got) - len(set(self.got))
+        self.lost = self.sent - len(set(self.got))
+        self.dropped = sum(self.d.drops().values()) - self.before
+
+
+@pytest.mark.parametrize("how", ["swap", "copy"])
+def test_stopped_while_busy(net, how):
+    """Nothing goes out twice, and what is lost has a drop reason."""
+    lab, d, a, b = net
+    a.silent(), b.silent()
+    d.cli("intercept", "br0", "stall-ms", "100")
+    p = Program(lab, d, *([] if how == "swap" else ["copy"]))
+    with Numbered(d, a, b) as n:
+        for pause in (0.02, 0.3, 0.05, 0.5, 0.01, 0.2):
+            time.sleep(0.1)
+            p.kill(signal.SIGSTOP)
+            time.sleep(pause)
+            p.kill(signal.SIGCONT)
+        L.wait_for(lambda: p.ring("nic0")["state"] == "live", "it is back")
+        time.sleep(0.1)
+    assert p.ring("nic0")["stalls"] >= 2 and p.side()["taken"] > 500
+    assert n.twice == 0, (n.twice, n.sent)
+    assert n.lost == n.dropped == d.drop("ring-full"), (n.lost, d.drops())
+    p.end()
+
+
+@pytest.mark.parametrize("how", ["swap", "copy"])
+def test_killed_while_busy(net, how):
+    """With frames in all its rings: nothing goes out twice, and nothing is lost but what it had in its hands."""
+    lab, d, a, b = net
+    a.silent(), b.silent()
+    rounds = 10
+    taken = 0
+    with Numbered(d, a, b) as n:
+        for i in range(rounds):
+            p = Program(lab, d, "slow", how)
+            time.sleep(0.05)
+            taken += p.side()["taken"]
+            p.kill(signal.SIGSTOP)
+            time.sleep(0.05)  # some 150 frames wait for it
+            p.kill(signal.SIGCONT)
+            time.sleep(0.001 + i * 0.001)  # in the middle of them, or behind
+            p.end(signal.SIGKILL)
+    assert taken > 500
+    assert n.twice == 0, (n.twice, n.sent)
+    assert n.lost <= rounds + n.dropped, (n.lost, n.sent, d.drops())
 
 
 def test_stopped_fails_closed(net):
