@@ -6,9 +6,9 @@
  *
  * Passes frames between the NIC and the host rings of a bridge by swapping buffers, or copies them
  * (copy). read: opens the NIC rings only and reads. swallow: passes nothing on. scribble: writes
- * random values into rings, slots and shadow rings all the time. slow: so that it is
- * in the middle of something when it is killed. host-rings: asks for N of them. Prints "ready", and
- *the number of frames when it is told to end by SIGTERM.
+ * random values into rings, slots and shadow rings all the time. slow: so that it is in
+ * the middle of something when it is killed. host-rings: asks for N of them. Prints "ready", and
+ * the number of frames when it is told to end by SIGTERM.
  */
 #include <errno.h>
 #include <poll.h>
