@@ -139,11 +139,19 @@ static inline void show(struct diversion *v, struct frame *f, uint8_t flags)
 	v->b->n_shown++;
 }
 
+/* With one ring, only those ask for the flow of a frame that put segments together (regroup.c). */
+static inline uint32_t flow_of(const struct diversion *v, const struct frame *f)
+{
+	const struct intercept *ic = &v->br->intercept;
+
+	return ic->set.n_rings[v->no] > 1 || f->gso ? flowhash(&ic->key, f) : 0;
+}
+
 /* Chooses f's ring; false when nobody is there. */
 static inline bool choose_ring(struct diversion *v, struct frame *f)
 {
 	const struct intercept *ic = &v->br->intercept;
-	uint32_t hash = flowhash(&ic->key, f);
+	uint32_t hash = flow_of(v, f);
 	uint32_t ring = (uint32_t)((uint64_t)hash * ic->set.n_rings[v->no] >> 32);
 
 	if (unlikely(!(v->side->live >> ring & 1)))

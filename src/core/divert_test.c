@@ -488,6 +488,19 @@ static void host_frames_have_their_own_rings(void **state)
 	assert_int_equal(seen[INTERCEPT_HOST], 0x3);
 }
 
+/* With one ring only GSO frames are asked for their flow. */
+static void one_ring_needs_no_flow(void **state)
+{
+	struct ilab *l = *state;
+
+	ilab_set(l, ALL, INTERCEPT_OPEN);
+	ilab_send(l, l->a, AA, BB);
+	assert_int_equal(l->origins[0].flow_hash, 0);
+	ilab_forget(l);
+	send_long(l, true);
+	assert_int_not_equal(l->origins[0].flow_hash, 0);
+}
+
 static void learning_counters_and_generations(void **state)
 {
 	struct ilab *l = *state;
@@ -528,6 +541,7 @@ int main(void)
 		T(a_full_ring_drops_or_lets_pass),
 		T(both_directions_share_a_ring),
 		T(host_frames_have_their_own_rings),
+		T(one_ring_needs_no_flow),
 		T(learning_counters_and_generations),
 	};
 

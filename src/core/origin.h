@@ -40,15 +40,15 @@ enum origin_flags {
 struct origin {
 	uint64_t time_ns;    /* when it was received */
 	uint32_t generation; /* of the port: struct bport */
-	uint32_t flow_hash;
-	uint32_t group;   /* core/regroup.h, 0: none */
-	uint16_t segment; /* of that group */
-	uint16_t port;    /* number of the port; 0: unknown */
-	uint16_t vid;     /* VLAN id of its first tag, 0: none */
-	uint8_t flags;    /* enum origin_flags */
-	uint8_t reserved; /* destination 01:80:C2:00:00:0X: X + 1; else 0 */
-	uint8_t ring;     /* the RX ring it was shown in */
-	uint8_t how;      /* enum origin_how */
+	uint32_t flow_hash;  /* 0: was not asked for */
+	uint32_t group;      /* core/regroup.h, 0: none */
+	uint16_t segment;    /* of that group */
+	uint16_t port;       /* number of the port; 0: unknown */
+	uint16_t vid;        /* VLAN id of its first tag, 0: none */
+	uint8_t flags;       /* enum origin_flags */
+	uint8_t reserved;    /* destination 01:80:C2:00:00:0X: X + 1; else 0 */
+	uint8_t ring;        /* the RX ring it was shown in */
+	uint8_t how;         /* enum origin_how */
 };
 
 struct origins;

@@ -231,6 +231,13 @@ static void complete(struct regroup *rg, struct group *g, const struct regroup_s
 	free_group(rg, g);
 }
 
+/* Unknown (0) is any. */
+static bool same_flow(const struct origin *a, const struct origin *b)
+{
+	return a->port == b->port &&
+	       (a->flow_hash == b->flow_hash || !a->flow_hash || !b->flow_hash);
+}
+
 /* Order within a flow: what is held of it goes before anything else that comes back. */
 static void flush_flow(struct regroup *rg, const struct origin *o, const struct group *but,
 		       const struct regroup_sink *sink)
@@ -238,7 +245,7 @@ static void flush_flow(struct regroup *rg, const struct origin *o, const struct 
 	list_for_each_safe (i, &rg->open) {
 		struct group *g = list_entry(i, struct group, link);
 
-		if (g != but && g->origin.flow_hash == o->flow_hash && g->origin.port == o->port)
+		if (g != but && same_flow(&g->origin, o))
 			flush_group(rg, g, sink);
 	}
 }

@@ -299,6 +299,26 @@ static void order_within_a_flow(void **state)
 	assert_whole(l, a.n + 1, &other);
 }
 
+/* A frame whose flow was not asked for may be of any; of the same port, that is. */
+static void order_without_a_flow(void **state)
+{
+	struct lab *l = *state;
+	struct shown a = show(l, 1, 0);
+	struct frame plain = {.buf = kit_get(l->k, 60, &plain.data), .len = 60};
+	struct origin o = {.port = 3, .how = ORIGIN_BUFFER};
+
+	memset(plain.data, 0, 60);
+	frame_parse(&plain);
+	for (uint32_t i = 0; i < 3; i++)
+		give(l, &a, i);
+	assert_int_equal(l->n_out, 0);
+	regroup_return(l->rg, &plain, &o, 0, &l->sink);
+	assert_int_equal(l->n_out, 4);
+	assert_alone(l, 0, &a, 0, 3);
+	for (uint32_t i = 3; i < a.n; i++)
+		lose(l, &a, i);
+}
+
 static void released_past_it(void **state)
 {
 	struct lab *l = *state;
@@ -455,6 +475,7 @@ int main(void)
 		T(a_segment_twice_is_not_the_next),
 		T(stale_segments_are_no_part_of_it),
 		T(order_within_a_flow),
+		T(order_without_a_flow),
 		T(released_past_it),
 		T(after_a_millisecond),
 		T(released_before_it_was_sent),
