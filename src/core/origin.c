@@ -233,22 +233,28 @@ static inline uint64_t load64(const uint8_t *p)
 	return v;
 }
 
-/* Of the length and the first bytes; never 0. A parsed frame has at least 14. */
+/*
+ * Of the length and the first bytes; never 0. The products do not wait for each other, and each has
+ * a key of its own: else two blocks that change places would make no difference.
+ */
 static uint64_t digest_of(const struct origins *os, const struct frame *f)
 {
 	const uint64_t *k = os->key.k;
 	const uint32_t size = min_of(f->len, DIGEST_SIZE);
-	uint64_t tail[2] = {0}, h = k[2] ^ f->len;
+	uint64_t tail[2] = {0}, a = k[2], b = k[1], sum = f->len;
 	uint32_t at = 0;
 
-	for (; at + 16 <= size; at += 16)
-		h = fdb_fold_(h ^ load64(f->data + at), k[1] ^ load64(f->data + at + 8));
+	for (; at + 16 <= size; at += 16) {
+		sum += fdb_fold_(a ^ load64(f->data + at), b ^ load64(f->data + at + 8));
+		a += k[3];
+		b -= k[0];
+	}
 	if (at < size && size >= 16)
 		memcpy(tail, f->data + size - 16, 16); /* some of it again: no harm */
 	else
 		memcpy(tail, f->data + at, size - at);
-	h = fdb_fold_(h ^ tail[0], k[1] ^ tail[1]);
-	return fdb_fold_(h ^ k[0], k[3]) | 1;
+	sum += fdb_fold_(a ^ tail[0], b ^ tail[1]);
+	return fdb_fold_(sum ^ k[0], k[3]) | 1;
 }
 
 /* ---- addresses ---- */
@@ -287,9 +293,10 @@ static _cold_ struct source *oldest_source(struct source *s, uint16_t now)
 	return r;
 }
 
-static inline void note_source(struct origins *os, const struct frame *f, const struct origin *o)
+static inline void note_source(struct origins *os, const struct frame *f, const struct origin *o,
+			       uint16_t vid)
 {
-	const uint64_t key = source_key(f->src, o->vid);
+	const uint64_t key = source_key(f->src, vid);
 	const uint16_t now = source_time(o->time_ns);
 	struct source *s = source_set(os, key), *r;
 
@@ -328,6 +335,7 @@ void origins_lend(struct origins *os, const struct frame *f, const struct origin
 	struct ring *ring = &os->rings[o->ring];
 	uint32_t i = o->ring * os->n_records + ring->next;
 	struct record *r = &os->records[i], *old = find_buf(os, f->buf);
+	const uint16_t vid = first_vid(f);
 
 	assert(o->ring < os->n_rings && f->buf != 0 && f->len != 0);
 	if (unlikely(old)) /* the caller missed a release: the buffer means the new frame */
@@ -339,16 +347,17 @@ void origins_lend(struct origins *os, const struct frame *f, const struct origin
 	ring->next = (i + 1) & (os->n_records - 1);
 	ring->n++;
 	prefetch(r + 1);
-	r->o = *o;
-	r->o.vid = first_vid(f);
 	r->buf = f->buf;
 	r->len = f->len;
 	r->digest = os->quiet < QUIET ? digest_of(os, f) : 0;
 	link_buf(os, r, i);
 	if (r->digest)
 		link_digest(os, r, i);
-	note_source(os, f, &r->o);
+	note_source(os, f, o, vid);
 	os->stats.n_lent++;
+	/* Last, because it reads in large pieces what was just written in small ones. */
+	r->o = *o;
+	r->o.vid = vid;
 }
 
 void origins_release(struct origins *os, uint32_t buf)
@@ -375,17 +384,17 @@ static void consume(struct origins *os, struct record *r, enum origin_how how, s
 static void match_bytes(struct origins *os, const struct frame *frame, uint64_t now_ns,
 			struct origin *ret)
 {
-	struct frame f = *frame;
-	struct record *r;
+	struct record *r = find_digest(os, digest_of(os, frame), frame->len);
+	struct frame f;
 
+	if (likely(r)) {
+		consume(os, r, ORIGIN_DIGEST, ret);
+		return;
+	}
 	memset(ret, 0, sizeof(*ret));
 	ret->how = ORIGIN_UNKNOWN;
-	if (!frame_parse(&f))
-		return;
-	r = find_digest(os, digest_of(os, &f), f.len);
-	if (r)
-		consume(os, r, ORIGIN_DIGEST, ret);
-	else if (find_source(os, &f, now_ns, ret))
+	f = *frame;
+	if (frame_parse(&f) && find_source(os, &f, now_ns, ret))
 		ret->how = ORIGIN_SOURCE;
 }
 
