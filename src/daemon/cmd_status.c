@@ -199,7 +199,7 @@ static void read_stock(void *arg)
 {
 	struct stock *s = arg;
 
-	s->n = worker_bufs(s->w)->n;
+	s->n = worker_bufs(s->w)->n + worker_bufs(s->w)->n_cold;
 	s->n_big = worker_bufs(s->w)->n_big;
 }
 

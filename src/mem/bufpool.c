@@ -142,6 +142,7 @@ void bufcache_deinit(struct bufcache *c)
 		return;
 	pthread_mutex_lock(&p->lock);
 	stack_push(&p->free, c->bufs, c->n);
+	stack_push(&p->free, c->cold, c->n_cold);
 	stack_push(&p->free_big, c->big, c->n_big);
 	pthread_mutex_unlock(&p->lock);
 	*c = (struct bufcache){0};
@@ -155,6 +156,11 @@ uint32_t bufcache_refill(struct bufcache *c, uint32_t want)
 	pthread_mutex_lock(&p->lock);
 	n = stack_pop(&p->free, c->bufs + c->n, n);
 	pthread_mutex_unlock(&p->lock);
+	if (unlikely(n == 0)) { /* the last ones */
+		n = min_of(c->n_cold, BUFCACHE_SIZE - c->n);
+		c->n_cold -= n;
+		memcpy(c->bufs + c->n, c->cold + c->n_cold, n * sizeof(*c->bufs));
+	}
 	c->n += n;
 	return n;
 }

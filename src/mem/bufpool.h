@@ -55,6 +55,12 @@ _Static_assert(sizeof(struct buf_meta) == 4 && __BYTE_ORDER__ == __ORDER_LITTLE_
 /*
  * A worker's stock, last in first out so that buffers stay in the CPU's cache, and what the hot
  * functions below need of the pool.
+ *
+ * What comes out of a ring that a program has released is apart: those buffers were last touched a
+ * whole ring ago, and serve best as what a program gets in exchange for others. In the common stock
+ * they would be the next to be written to, and frames would wander through all of a program's
+ * buffers. 8 GSO frames of 64 KB at a time, written into 352 slots, swapped, taken and compared:
+ * 6.5 us each, now 3.8 (rings of 1,024 slots, 2 MB of second level cache).
  */
 struct bufcache {
 	struct buf_meta *meta;     /* of region buffers, by index */
@@ -63,9 +69,10 @@ struct bufcache {
 	uint8_t *big0;             /* the same for large buffer 0 */
 	uint32_t buf_shift;        /* log2 of the region's buffer size */
 	uint32_t n_bufs, n_bigs;   /* of the pool; handles are below */
-	uint32_t n, n_big;         /* in stock */
+	uint32_t n, n_cold, n_big; /* in stock */
 	struct bufpool *pool;
 	uint32_t bufs[BUFCACHE_SIZE];
+	uint32_t cold[BUFCACHE_SIZE];
 	uint32_t big[BUFCACHE_SIZE / 8];
 };
 void bufcache_init(struct bufcache *c, struct bufpool *p);
@@ -145,6 +152,18 @@ static inline uint32_t buf_get(struct bufcache *c, uint32_t *ret, uint32_t n)
 	return done;
 }
 
+/* The same, of those that were not used for longest, for somebody who will not write to them. */
+static inline uint32_t buf_get_cold(struct bufcache *c, uint32_t *ret, uint32_t n)
+{
+	uint32_t done = 0;
+
+	for (; done < n && c->n_cold; done++) {
+		ret[done] = c->cold[--c->n_cold];
+		c->meta[ret[done]] = (struct buf_meta){.refs = 1, .owner = BUF_DAEMON};
+	}
+	return done < n ? done + buf_get(c, ret + done, n - done) : n;
+}
+
 /* A large buffer, or 0. */
 uint32_t buf_get_big(struct bufcache *c);
 
@@ -173,6 +192,22 @@ static inline void buf_put(struct bufcache *c, const uint32_t *bufs, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		buf_put_one(c, bufs[i]);
+}
+
+/* Gives back n region buffers with one reference, which were not used for long. */
+static inline void buf_put_cold(struct bufcache *c, const uint32_t *bufs, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (unlikely(c->n_cold == BUFCACHE_SIZE)) {
+			buf_put(c, bufs + i, n - i);
+			return;
+		}
+		assert(!(bufs[i] & BUF_BIG) && buf_meta(c, bufs[i])->refs == 1);
+		*buf_meta(c, bufs[i]) = (struct buf_meta){.refs = 0, .owner = BUF_FREE};
+		if (BUF_POISON)
+			memset(buf_data(c, bufs[i]), BUF_POISON_BYTE, BUF_POISON_SIZE);
+		c->cold[c->n_cold++] = bufs[i];
+	}
 }
 
 /*

@@ -103,6 +103,32 @@ static void test_last_in_first_out(void **state)
 	buf_put(&f->c, &b, 1);
 }
 
+/* Cold buffers are apart from the others, and are the last resort of those. */
+static void test_cold(void **state)
+{
+	struct fixture *f = *state;
+	uint32_t bufs[N_BUFS], b[2] = {0}, n;
+
+	buf_get(&f->c, bufs, 2);
+	buf_put_cold(&f->c, bufs, 1);
+	assert_int_equal(buf_refs(&f->c, bufs[0]), 0);
+	assert_int_equal(f->c.meta[bufs[0]].owner, BUF_FREE);
+	buf_put(&f->c, bufs + 1, 1);
+	buf_get(&f->c, b, 1);
+	assert_int_equal(b[0], bufs[1]);
+	assert_int_equal(buf_get_cold(&f->c, b + 1, 1), 1);
+	assert_int_equal(b[1], bufs[0]);
+	assert_int_equal(buf_refs(&f->c, b[1]), 1);
+	assert_int_equal(f->c.meta[b[1]].owner, BUF_DAEMON);
+	buf_put(&f->c, b, 2);
+	n = buf_get_cold(&f->c, bufs, N_BUFS); /* none of them is cold */
+	assert_int_equal(n, N_USABLE);
+	buf_put_cold(&f->c, bufs, n); /* more than there is room for */
+	assert_int_equal(f->c.n_cold, BUFCACHE_SIZE);
+	assert_int_equal(buf_get(&f->c, bufs, N_BUFS), N_USABLE);
+	buf_put_cold(&f->c, bufs, n);
+}
+
 static void test_references(void **state)
 {
 	struct fixture *f = *state;
@@ -269,9 +295,16 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_get_put),       T(test_poison),     T(test_last_in_first_out),
-		T(test_references),    T(test_exhaustion), T(test_big),
-		T(test_two_workers),   T(test_no_memory),  T(test_own_bugs_are_caught),
+		T(test_get_put),
+		T(test_poison),
+		T(test_last_in_first_out),
+		T(test_cold),
+		T(test_references),
+		T(test_exhaustion),
+		T(test_big),
+		T(test_two_workers),
+		T(test_no_memory),
+		T(test_own_bugs_are_caught),
 		T(test_give_and_take),
 	};
 

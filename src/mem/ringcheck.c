@@ -189,7 +189,7 @@ uint32_t ringcheck_tx_take(struct ringcheck *rc, struct bufcache *b, struct ring
 	n = min_of(n_all, min_of(max, RINGCHECK_BATCH));
 	if (n == 0)
 		return 0;
-	n_fresh = buf_get(b, fresh, n);
+	n_fresh = buf_get_cold(b, fresh, n);
 	n = n_fresh;
 	read_slots(rc, b, ret, n);
 	at = skip_rest(rc, ret, n);
@@ -213,7 +213,7 @@ uint32_t ringcheck_tx_take(struct ringcheck *rc, struct bufcache *b, struct ring
 		at += k;
 	}
 	if (unlikely(used < n_fresh))
-		buf_put(b, fresh + used, n_fresh - used);
+		buf_put_cold(b, fresh + used, n_fresh - used);
 	rc->n_slots += done;
 	return done;
 }
@@ -324,7 +324,7 @@ uint32_t ringcheck_rx_put(struct ringcheck *rc, struct bufcache *b, const struct
 		}
 		rc->blocked = false;
 		put_frame(rc, b, slots + done, k);
-		buf_put(b, old, k);
+		buf_put_cold(b, old, k);
 		done += k;
 	}
 	rc->n_slots += done;
