@@ -106,6 +106,14 @@ static __always_inline int worker_hangs(struct __sk_buff *skb)
 	return 1;
 }
 
+/* On it goes. A gate further on asks whether we said so. */
+static __always_inline int pass(struct __sk_buff *skb)
+{
+	if (vd_shared.closed)
+		skb->tc_index = vd_seen;
+	return TC_ACT_UNSPEC;
+}
+
 static __always_inline int drop(struct trunk_place *p)
 {
 	count(&p->dropped);
@@ -132,17 +140,17 @@ static __always_inline int copy(struct __sk_buff *skb, struct trunk_place *p, __
 {
 	if (worker_hangs(skb)) {
 		count(&p->hung);
-		return TC_ACT_UNSPEC;
+		return pass(skb);
 	}
 	if (push(skb, no | TRUNK_TAG_COPY))
-		return TC_ACT_UNSPEC;
+		return pass(skb);
 	count(&p->copied);
 	bpf_clone_redirect(skb, vd_trunk, 0);
 	if (bpf_skb_vlan_pop(skb)) {
 		count(&p->refused);
 		return TC_ACT_SHOT;
 	}
-	return TC_ACT_UNSPEC;
+	return pass(skb);
 }
 
 static __always_inline int at_place(struct __sk_buff *skb, __u32 egress)
@@ -155,22 +163,20 @@ static __always_inline int at_place(struct __sk_buff *skb, __u32 egress)
 		return vd_shared.closed ? TC_ACT_SHOT : TC_ACT_UNSPEC; /* being closed */
 	p = &vd_places[*no];
 	if (skb->tc_index == vd_seen) {
-		/* A gate further on asks for the flag. */
-		if (!vd_shared.closed)
-			skb->tc_index = 0;
+		skb->tc_index = 0;
 		count(&p->returned);
-		return TC_ACT_UNSPEC;
+		return pass(skb);
 	}
 	what = p->what;
 	if (what == TRUNK_DO_PASS || (what == TRUNK_DO_NOTHING_YET && !vd_shared.closed))
-		return TC_ACT_UNSPEC;
+		return pass(skb);
 	if (is_reserved(skb)) {
 		count(&p->reserved);
-		return TC_ACT_UNSPEC;
+		return pass(skb);
 	}
 	if (is_exempt(skb)) {
 		count(&p->exempt);
-		return TC_ACT_UNSPEC;
+		return pass(skb);
 	}
 	if (what == TRUNK_DO_TAKE)
 		return take(skb, p, *no);
@@ -209,6 +215,20 @@ int vd_trunk_out(struct __sk_buff *skb)
 	if (tag_move_beside(skb))
 		return TC_ACT_SHOT;
 	return bpf_redirect(to & ~TRUNK_MARK_INGRESS, to & TRUNK_MARK_INGRESS ? BPF_F_INGRESS : 0);
+}
+
+/* Where frames leave a closed bridge, or reach its host: port/trunk.h. */
+SEC("tc")
+int vd_gate(struct __sk_buff *skb)
+{
+	if (skb->tc_index == vd_seen) {
+		skb->tc_index = 0;
+		return TC_ACT_UNSPEC;
+	}
+	if (is_reserved(skb) || is_exempt(skb))
+		return TC_ACT_UNSPEC;
+	count(&vd_shared.gated);
+	return TC_ACT_SHOT;
 }
 
 /* Filter of the trunk's own queue, which nobody reads: the packet sockets have had their copy. */

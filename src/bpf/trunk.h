@@ -46,6 +46,7 @@ struct trunk_shared {
 	 */
 	unsigned long long oldest_ns;
 	unsigned long long pad[7];
+	unsigned long long gated;      /* dropped at gates */
 	unsigned long long bell_ns;    /* when a place rang for the worker */
 	unsigned int take_reserved;    /* all but 00 and 01 */
 	unsigned int closed;           /* fail closed */

@@ -41,6 +41,7 @@
 #include "port/afpacket_tx.h"
 #include "port/env.h"
 #include "port/helper.h"
+#include "port/trunk_gate.h"
 #include "sys/clock.h"
 
 #define SNDBUF (64 << 20)
@@ -60,6 +61,12 @@ struct place {
 	struct afpacket_tx tx;
 };
 
+struct gate {
+	struct gate *next;
+	bool kept; /* by the kernel, when we go */
+	struct sys_bpf_attachment tc;
+};
+
 struct trunk {
 	struct port head;
 	struct port_env *env;
@@ -69,6 +76,7 @@ struct trunk {
 	struct sys_bpf_attachment tc;
 	uint32_t n_held;
 	struct frame held[BATCH_MAX]; /* read, of other places than the batch before */
+	struct gate *gates;
 	struct place *places[TRUNK_PLACES];
 };
 
@@ -247,6 +255,27 @@ int trunk_open(const struct trunk_config *cfg, struct trunk **ret, const char **
 	return 0;
 }
 
+static struct gate **find_gate(struct trunk *t, uint32_t ifindex, bool egress)
+{
+	struct gate **at = &t->gates;
+
+	while (*at && ((*at)->tc.ifindex != ifindex || (*at)->tc.egress != egress))
+		at = &(*at)->next;
+	return at;
+}
+
+static void forget_gate(struct gate **at)
+{
+	struct gate *g = *at;
+
+	*at = g->next;
+	if (g->kept)
+		sys_bpf_let_go(&g->tc);
+	else
+		sys_bpf_detach(&g->tc);
+	free(g);
+}
+
 struct trunk *trunk_close(struct trunk *t)
 {
 	if (!t)
@@ -254,6 +283,8 @@ struct trunk *trunk_close(struct trunk *t)
 	for (uint32_t i = 0; i < TRUNK_PLACES; i++)
 		if (t->places[i])
 			trunk_place_close(&t->places[i]->head);
+	while (t->gates)
+		forget_gate(&t->gates);
 	for (uint32_t i = 0; i < t->n_held; i++)
 		buf_put_one(t->head.bufs, t->held[i].buf);
 	sys_bpf_detach(&t->tc);
@@ -411,6 +442,48 @@ void trunk_place_counts(const struct port *place, struct trunk_counts *ret)
 		.reserved = __atomic_load_n(&s->reserved, __ATOMIC_RELAXED),
 		.dropped = __atomic_load_n(&s->dropped, __ATOMIC_RELAXED),
 	};
+}
+
+/* ---- gates ---- */
+
+int trunk_gate_open(struct trunk *t, uint32_t ifindex, enum trunk_where where, const char **ret_why)
+{
+	const bool egress = where == TRUNK_EGRESS;
+	struct gate *g = calloc(1, sizeof(*g)), **old = find_gate(t, ifindex, egress);
+	int r;
+
+	if (!g) {
+		*ret_why = "no memory";
+		return error_origin(-ENOMEM);
+	}
+	if (*old)
+		forget_gate(old);
+	r = gate_attach(&g->tc, bpf_program__fd(t->bpf->progs.vd_gate), ifindex, egress, ret_why);
+	if (r < 0) {
+		free(g);
+		return error_trace(r);
+	}
+	g->kept = r == 0;
+	g->tc.made_clsact |= g->tc.how == SYS_BPF_CLSACT && made_clsact(t, ifindex);
+	g->next = t->gates;
+	t->gates = g;
+	return g->kept ? 0 : TRUNK_E_UNPINNED;
+}
+
+void trunk_gate_close(struct trunk *t, uint32_t ifindex, enum trunk_where where)
+{
+	const bool egress = where == TRUNK_EGRESS;
+	struct gate **g = t ? find_gate(t, ifindex, egress) : NULL;
+	const bool made = g && *g && (*g)->tc.made_clsact;
+
+	if (g && *g)
+		forget_gate(g);
+	gate_remove(ifindex, egress, made);
+}
+
+uint64_t trunk_gate_drops(const struct trunk *t)
+{
+	return __atomic_load_n(&t->bpf->bss->vd_shared.gated, __ATOMIC_RELAXED);
 }
 
 /* ---- the whole trunk ---- */

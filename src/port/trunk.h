@@ -40,7 +40,7 @@ struct trunk_config {
 	struct port_env *env;
 	struct bufcache *bufs; /* main thread's */
 	uint32_t hang_ms;      /* a worker that has not drained the trunk for so long hangs */
-	bool closed;           /* then, and at every place without a plan, frames are dropped */
+	bool closed; /* then, and at every place without a plan, frames are dropped; see gates */
 };
 
 /* 0 or -errno with a fragment for people; nothing is left behind then. */
@@ -63,6 +63,24 @@ int trunk_place_open(struct trunk *t, uint32_t ifindex, enum trunk_where where, 
 		     struct port **ret, const char **ret_why);
 /* What was taken already may still come out of trunk_port(). */
 void trunk_place_close(struct port *place);
+
+/*
+ * The gate of a closed trunk. Netlink tells of a new member after it has begun to forward, and a
+ * daemon can die: so on the way out of the bridge (egress of its members, ingress of br0) only
+ * frames pass that a place of this trunk let pass: by its plan, or put back. Reserved addresses and
+ * exempt VLANs pass, too. The kernel keeps the gate when the daemon or the trunk is gone, and then
+ * nothing passes, until trunk_gate_close(), or trunk_gate_open() of the next one in its place.
+ *
+ * 0; TRUNK_E_UNPINNED when it works, but goes with the trunk, and *ret_why says why; -errno with a
+ * fragment. Main thread.
+ */
+#define TRUNK_E_UNPINNED 1
+int trunk_gate_open(struct trunk *t, uint32_t ifindex, enum trunk_where where,
+		    const char **ret_why);
+/* Takes a gate away, also one of a trunk that is gone; t may be NULL then. */
+void trunk_gate_close(struct trunk *t, uint32_t ifindex, enum trunk_where where);
+/* Frames that this trunk's gates dropped. Any thread. */
+uint64_t trunk_gate_drops(const struct trunk *t);
 
 /* What is done with frames of a place from now on. Any thread; takes effect at once. */
 void trunk_plan(struct port *place, enum trunk_action a);

@@ -362,6 +362,7 @@ static void a_hanging_worker_is_passed_by(void **state)
 	struct world *w = *state;
 	struct trunk_counts c;
 
+	reopen_trunk(w, false, HANG_MS);
 	plan(w, TRUNK_TAKE);
 	send_one(w);
 	send_one(w);
@@ -391,10 +392,13 @@ static void a_hanging_worker_is_passed_by(void **state)
 static void the_bell_wakes_a_sleeping_worker(void **state)
 {
 	struct world *w = *state;
-	struct port *t = trunk_port(w->trunk);
-	struct pollfd p = {.fd = t->fd, .events = POLLIN};
 	static struct batch b;
+	struct pollfd p;
+	struct port *t;
 
+	reopen_trunk(w, false, HANG_MS);
+	t = trunk_port(w->trunk);
+	p = (struct pollfd){.fd = t->fd, .events = POLLIN};
 	plan(w, TRUNK_TAKE);
 	run("ip link set %s down", t->name);
 	do /* until the sockets have said so */
@@ -417,8 +421,7 @@ static void closed_means_dropped(void **state)
 	struct world *w = *state;
 	struct port *p;
 
-	w->trunk = trunk_close(w->trunk);
-	open_trunk(w, true);
+	reopen_trunk(w, true, HANG_MS);
 	p = w->place[10];
 	send_one(w); /* no plan yet */
 	assert_false(arrives(w));
@@ -437,6 +440,154 @@ static void closed_means_dropped(void **state)
 	assert_false(arrives(w));
 	p->driver->update_stats(p);
 	assert_int_equal(p->drops.n[DROP_NOT_INSPECTED], 3);
+}
+
+static void wait_until_as_before(struct world *w)
+{
+	static char after[65536];
+
+	for (int i = 0; i < 100; i++) {
+		look(after, sizeof(after));
+		if (!strcmp(after, w->before))
+			break;
+		usleep(10000);
+	}
+	assert_string_equal(after, w->before);
+	send_one(w);
+	assert_true(arrives(w));
+}
+
+static void open_gates(struct world *w, int expect)
+{
+	static const struct {
+		const char *dev;
+		enum trunk_where where;
+	} gates[] = {{"m0", TRUNK_EGRESS}, {"m1", TRUNK_EGRESS}, {"br0", TRUNK_INGRESS}};
+	const char *why = "?";
+
+	for (size_t i = 0; i < array_size(gates); i++)
+		assert_int_equal(trunk_gate_open(w->trunk, if_nametoindex(gates[i].dev),
+						 gates[i].where, &why),
+				 expect);
+	if (expect)
+		assert_string_equal(why, "no bpf file system is mounted at /sys/fs/bpf");
+}
+
+static void close_gates(struct trunk *t)
+{
+	trunk_gate_close(t, if_nametoindex("m0"), TRUNK_EGRESS);
+	trunk_gate_close(t, if_nametoindex("m1"), TRUNK_EGRESS);
+	trunk_gate_close(t, if_nametoindex("br0"), TRUNK_INGRESS);
+}
+
+/* A closed trunk with gates, also at what the host sends; all of it inspected. */
+static void open_closed(struct world *w, int expect)
+{
+	open_trunk(w, true, NO_HANG_MS);
+	trunk_plan(add_place(w, "br0", TRUNK_EGRESS, NO_BR0), TRUNK_TAKE);
+	plan(w, TRUNK_TAKE);
+	open_gates(w, expect);
+}
+
+static void everything_inspected_passes(struct world *w)
+{
+	shell(w, "nsenter -t %d -n ping -q -c 1 -W 1 10.7.0.2 >/dev/null", w->ns[0]);
+	shell(w, "ping -q -c 1 -W 1 10.7.0.2 >/dev/null");
+	assert_int_equal(trunk_gate_drops(w->trunk), 0);
+	while (arrives(w))
+		;
+}
+
+/* A member without a place, as one that is new: nothing of it gets out. */
+static void gates_let_only_inspected_frames_pass(void **state)
+{
+	struct world *w = *state;
+	uint64_t vids[64] = {0};
+	static uint8_t d[64];
+
+	w->trunk = trunk_close(w->trunk);
+	open_closed(w, 0);
+	everything_inspected_passes(w);
+	plan(w, TRUNK_PASS); /* a plan is an inspection, too */
+	send_one(w);
+	assert_true(arrives(w));
+	plan(w, TRUNK_COPY);
+	send_one(w);
+	assert_true(arrives(w));
+	serve_all(w);
+	assert_int_equal(trunk_gate_drops(w->trunk), 0);
+
+	trunk_place_close(w->place[10]);
+	send_one(w);
+	assert_false(arrives(w));
+	assert_int_equal(trunk_gate_drops(w->trunk),
+			 2); /* to host 1, and up to the bridge's host */
+	vids[1] = 1;         /* 64 */
+	trunk_set_exempt_vlans(w->trunk, vids);
+	make_frame(d, sizeof(d), "\x81\x00\x00\x40\x88\xb5", 6);
+	host_send(w->sock[0], NULL, d, sizeof(d));
+	assert_true(arrives(w));
+	close_gates(w->trunk);
+	send_one(w);
+	assert_true(arrives(w));
+}
+
+static void gates_outlive_the_daemon(void **state)
+{
+	struct world *w = *state;
+
+	w->trunk = trunk_close(w->trunk);
+	open_closed(w, 0);
+	everything_inspected_passes(w);
+	w->trunk = trunk_close(w->trunk);
+	send_one(w);
+	assert_false(arrives(w));
+	/* The next daemon has gates of its own in their place. */
+	open_closed(w, 0);
+	everything_inspected_passes(w);
+	w->trunk = trunk_close(w->trunk);
+	send_one(w);
+	assert_false(arrives(w));
+	close_gates(NULL);
+	wait_until_as_before(w);
+	run("test ! -e /sys/fs/bpf/viaduct");
+}
+
+static void gates_without_bpffs_go_with_the_trunk(void **state)
+{
+	struct world *w = *state;
+
+	assert_int_equal(umount("/sys/fs/bpf"), 0);
+	w->trunk = trunk_close(w->trunk);
+	open_closed(w, TRUNK_E_UNPINNED);
+	everything_inspected_passes(w);
+	trunk_place_close(w->place[10]);
+	send_one(w);
+	assert_false(arrives(w));
+	w->trunk = trunk_close(w->trunk);
+	wait_until_as_before(w);
+	assert_int_equal(mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL), 0);
+}
+
+static void gates_by_clsact(void **state)
+{
+	struct world *w = *state;
+
+	w->trunk = trunk_close(w->trunk);
+	sys_bpf_allow_tcx(false);
+	open_closed(w, 0);
+	everything_inspected_passes(w);
+	w->trunk = trunk_close(w->trunk);
+	send_one(w);
+	assert_false(arrives(w));
+	close_gates(NULL); /* leaves the qdiscs: whoever made them is gone */
+	run("for i in m0 m1 br0; do tc qdisc del dev $i clsact; done");
+	open_closed(w, 0);
+	sys_bpf_allow_tcx(true);
+	everything_inspected_passes(w);
+	close_gates(w->trunk);
+	w->trunk = trunk_close(w->trunk);
+	wait_until_as_before(w);
 }
 
 /* Who sends on the trunk's device is not us, whatever it says. */
@@ -511,7 +662,7 @@ static void die_with_a_trunk(struct world *w)
 		/* Another daemon than the test itself. */
 		if (port_env_new(w->run_dir, &w->env, &why))
 			_exit(1);
-		open_trunk(w, false);
+		open_trunk(w, false, NO_HANG_MS);
 		trunk_plan(add_place(w, "br0", TRUNK_EGRESS, NO_BR0), TRUNK_TAKE);
 		trunk_plan(add_place(w, "br0", TRUNK_INGRESS, NO_BR0 + 1), TRUNK_TAKE);
 		plan(w, TRUNK_TAKE);
@@ -521,21 +672,6 @@ static void die_with_a_trunk(struct world *w)
 	}
 	waitpid(child, &status, 0);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-}
-
-static void wait_until_as_before(struct world *w)
-{
-	static char after[65536];
-
-	for (int i = 0; i < 100; i++) {
-		look(after, sizeof(after));
-		if (!strcmp(after, w->before))
-			break;
-		usleep(10000);
-	}
-	assert_string_equal(after, w->before);
-	send_one(w);
-	assert_true(arrives(w));
 }
 
 /* A daemon that dies takes everything with it. */
@@ -585,7 +721,7 @@ static void clsact_works_as_tcx_does(void **state)
 
 	w->trunk = trunk_close(w->trunk);
 	sys_bpf_allow_tcx(false);
-	open_trunk(w, false);
+	open_trunk(w, false, NO_HANG_MS);
 	add_place(w, "br0", TRUNK_EGRESS, NO_BR0);
 	add_place(w, "br0", TRUNK_INGRESS, NO_BR0 + 1);
 	sys_bpf_allow_tcx(true);
@@ -620,6 +756,10 @@ int main(void)
 		T(a_hanging_worker_is_passed_by),
 		T(the_bell_wakes_a_sleeping_worker),
 		T(closed_means_dropped),
+		T(gates_let_only_inspected_frames_pass),
+		T(gates_outlive_the_daemon),
+		T(gates_without_bpffs_go_with_the_trunk),
+		T(gates_by_clsact),
 		T(strangers_on_the_trunk_get_nowhere),
 		T(refusals_are_said),
 		T(close_leaves_everything_as_it_was),
@@ -629,7 +769,9 @@ int main(void)
 		T(clsact_is_cleaned_up_at_the_next_start),
 	};
 
-	if (geteuid() != 0 || unshare(CLONE_NEWNET) || !no_ipv6() ||
+	if (geteuid() != 0 || unshare(CLONE_NEWNET | CLONE_NEWNS) || !no_ipv6() ||
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL) ||
 	    system("ip link set lo up 2>/dev/null") != 0)
 		return 77;
 	return cmocka_run_group_tests(tests, NULL, NULL);

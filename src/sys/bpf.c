@@ -250,6 +250,30 @@ void sys_bpf_detach(struct sys_bpf_attachment *a)
 	*a = (struct sys_bpf_attachment){.link_fd = -1};
 }
 
+int sys_bpf_pin(const struct sys_bpf_attachment *a, const char *path)
+{
+	return bpf_obj_pin(a->link_fd, path) ? error_origin(-errno) : 0;
+}
+
+void sys_bpf_unpin(const char *path)
+{
+	int fd = bpf_obj_get(path);
+
+	/* Without a pin it would go as well, but a moment later. */
+	if (fd >= 0) {
+		bpf_link_detach(fd);
+		close(fd);
+	}
+	unlink(path);
+}
+
+void sys_bpf_let_go(struct sys_bpf_attachment *a)
+{
+	if (a->link_fd >= 0)
+		close(a->link_fd);
+	*a = (struct sys_bpf_attachment){.link_fd = -1};
+}
+
 /* A filter to look for: in our place, with a program of this name. */
 struct wanted {
 	const char *prog_name;

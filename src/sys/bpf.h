@@ -44,6 +44,13 @@ int sys_bpf_attach_xdp(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifind
 /* Undoes either; harmless when nothing is attached or the device is gone. */
 void sys_bpf_detach(struct sys_bpf_attachment *a);
 
+/* Has bpffs keep a link (TCX, XDP) at path, where nothing is yet. 0 or -errno. */
+int sys_bpf_pin(const struct sys_bpf_attachment *a, const char *path);
+/* Detaches the link that is pinned at path, and removes the pin. Harmless when there is none. */
+void sys_bpf_unpin(const char *path);
+/* Forgets it: what is pinned, or a filter, stays attached; else it goes. */
+void sys_bpf_let_go(struct sys_bpf_attachment *a);
+
 /*
  * Removes what sys_bpf_attach_tc() of a killed daemon left on a device: clsact filters whose
  * program is called prog_name, and the qdisc when made_clsact and no other filter uses it.
