@@ -58,6 +58,8 @@ uint32_t endpoint_shadow_index(const struct nm_port *p, bool host, bool tx, uint
 uint32_t endpoint_grant_extra(struct endpoints *es, struct nm_client *c, uint32_t want);
 /* Binds the client to the rings in c->ic.rings. 0 or -errno; nothing is left behind then. */
 int endpoint_bind(struct nm_port *p, struct nm_client *c, uint32_t extra);
+/* NULL: there is none of that type. */
+const struct attach_opt *endpoint_options_find(const struct attach_msg *m, uint32_t type);
 /* Gives each option its first status. 0, or -EINVAL: a type twice, or 0. */
 int endpoint_options_check(struct attach_msg *m);
 /* Those of REGISTER into c->offsets. 0, -EINVAL, or -EOPNOTSUPP: there is one that we do not have.

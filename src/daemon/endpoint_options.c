@@ -34,6 +34,11 @@ static struct attach_opt *find(struct attach_msg *m, uint32_t type)
 	return NULL;
 }
 
+const struct attach_opt *endpoint_options_find(const struct attach_msg *m, uint32_t type)
+{
+	return find((struct attach_msg *)m, type);
+}
+
 /* 0 or -EINVAL. */
 static int parse_offsets(const struct nmreq_opt_offsets *o, uint32_t buf_size,
 			 struct nm_offsets *ret)

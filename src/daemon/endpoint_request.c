@@ -253,6 +253,25 @@ static int port_hdr(struct nm_client *c, const struct attach_msg *m, struct nm_r
 	return 0;
 }
 
+/*
+ * Rings that a loop in the kernel serves need their indexes in the program's memory (CSB). That is
+ * an option which we do not have, so who asks for a loop has not asked for it.
+ */
+static int kloop(const struct nm_client *c, const struct attach_msg *m)
+{
+	struct nmreq_sync_kloop_start start;
+
+	switch (m->h.nr_reqtype) {
+	case NETMAP_REQ_CSB_ENABLE:
+		return endpoint_options_find(m, NETMAP_REQ_OPT_CSB) ? -EOPNOTSUPP : -EINVAL;
+	case NETMAP_REQ_SYNC_KLOOP_STOP: /* there is none */
+		return c->registered ? 0 : -ENXIO;
+	default:
+		memcpy(&start, m->body, sizeof(start));
+		return c->registered || start.sleep_us > 1000000 ? -EINVAL : -ENXIO;
+	}
+}
+
 /* ---- REGISTER ---- */
 
 static void list_rings(const struct nm_client *c, struct nm_reply *ret)
@@ -446,7 +465,11 @@ static int dispatch(struct nm_client *c, struct attach_msg *m, struct nm_reply *
 	case NETMAP_REQ_PORT_HDR_GET:
 	case NETMAP_REQ_PORT_HDR_SET:
 		return port_hdr(c, m, ret);
-	default: /* VALE switches, CSB and kernel loops */
+	case NETMAP_REQ_SYNC_KLOOP_START:
+	case NETMAP_REQ_SYNC_KLOOP_STOP:
+	case NETMAP_REQ_CSB_ENABLE:
+		return kloop(c, m);
+	default: /* VALE switches */
 		return -EOPNOTSUPP;
 	}
 }

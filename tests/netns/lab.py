@@ -12,6 +12,7 @@ import ipaddress
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -293,6 +294,12 @@ class Daemon:
 
     def stats(self, port):
         return next(r for r in self.json("stats") if r["ifname"] == port)
+
+    def pool(self):
+        """Free buffers, those in stock included: (small, large)."""
+        text = self.cli("debug", "objects").stdout
+        one = {k: sum(map(int, re.findall(rf"\b{k}=(\d+)", text))) for k in ("free", "stock", "big_free", "stock_big")}
+        return one["free"] + one["stock"], one["big_free"] + one["stock_big"]
 
     def port(self, name):
         return next(r for r in self.json("-d", "link", "show", name) if r["ifname"] == name)

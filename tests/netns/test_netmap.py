@@ -80,13 +80,6 @@ class User(Program):
         self.pid = self.rings()[0]["pid"]
 
 
-def pool(daemon):
-    """Free buffers, those in stock included: (small, large)."""
-    text = daemon.cli("debug", "objects").stdout
-    one = {k: sum(map(int, re.findall(rf"\b{k}=(\d+)", text))) for k in ("free", "stock", "big_free", "stock_big")}
-    return one["free"] + one["stock"], one["big_free"] + one["stock_big"]
-
-
 def lost(ping_output):
     m = re.search(r"(\d+) packets transmitted, (\d+) received", ping_output)
     assert "DUP" not in ping_output, ping_output
@@ -99,10 +92,10 @@ def net(lab, daemon):
     a, b = lab.add_hosts(2)
     daemon.bridge(a, b, driver="packet")
     assert lost(a.ping(b.addr)) == 0
-    before = pool(daemon)
+    before = daemon.pool()
     yield lab, daemon, a, b
     L.wait_for(lambda: not daemon.json("rings"), "no program is left")
-    L.wait_for(lambda: pool(daemon) == before, f"all buffers are back: {before}, now {pool(daemon)}")
+    L.wait_for(lambda: daemon.pool() == before, f"all buffers are back: {before}, now {daemon.pool()}")
 
 
 @pytest.mark.parametrize("how", ["swap", "copy"])
