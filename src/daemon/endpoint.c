@@ -13,6 +13,7 @@
 #include "daemon/endpoint.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -494,6 +495,27 @@ void endpoint_release(struct nm_client *c)
 	endpoint_leave(es);
 	if (unused)
 		adopt_unused(unused);
+}
+
+static bool hung_up(const struct nm_client *c)
+{
+	struct pollfd p = {.fd = c->fd};
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLHUP;
+}
+
+void endpoint_reap(struct endpoints *es)
+{
+	list_for_each (i, &es->clients) {
+		struct nm_client *c = list_entry(i, struct nm_client, node);
+
+		if (!c->registered || !hung_up(c))
+			continue;
+		endpoint_release(c);
+		/* The rest of it is freed in its turn. */
+		atomic_store(&c->asked, true);
+		loop_ring(es->bell);
+	}
 }
 
 static void shut_in_worker(void *arg)

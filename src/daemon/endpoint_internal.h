@@ -44,6 +44,12 @@ struct endpoints {
 bool endpoint_join(struct endpoints *es);
 void endpoint_leave(struct endpoints *es);
 
+/*
+ * Releases whom the program closed: the news of it may come later than another request of the same
+ * program, which must find that done, as with the kernel's close().
+ */
+void endpoint_reap(struct endpoints *es);
+
 /* The netmap port of the bridge; NULL: nobody has it open. */
 struct nm_port *endpoint_port_find(const struct endpoints *es, const struct vbridge *vb);
 /* With so many rings. 0 or -ENOMEM. */

@@ -490,7 +490,10 @@ static bool wrong_netns(const struct nm_client *c, const struct attach_msg *m)
 
 void endpoint_request(struct nm_client *c, struct attach_msg *m, struct nm_reply *ret)
 {
-	int r = wrong_netns(c, m) ? -ENXIO : dispatch(c, m, ret);
+	int r;
+
+	endpoint_reap(c->es);
+	r = wrong_netns(c, m) ? -ENXIO : dispatch(c, m, ret);
 
 	log_debug("netmap: pid=%d request %u %s: %d", (int)c->peer.pid, m->h.nr_reqtype, m->h.name,
 		  -r);

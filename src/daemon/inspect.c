@@ -121,7 +121,7 @@ uint32_t inspect_room(const struct inspect *in, const struct inspect_ring *r)
 {
 	const uint32_t room = buf_room(in->bufs, MEM_BUF_FIRST), used = r->rc.max_offset + r->gap;
 
-	return used < room ? room - used : 1;
+	return used < room ? room - used : 0;
 }
 
 /* Which frames are too long is asked before it is known which ring they go to. */
@@ -132,7 +132,13 @@ static void update_slot_len(struct inspect *in)
 
 	s.slot_len = buf_room(in->bufs, MEM_BUF_FIRST);
 	for (int host = 0; host < 2; host++)
-		for_each_ring(in, r, host, 0) s.slot_len = min_of(s.slot_len, inspect_room(in, r));
+		for_each_ring(in, r, host, 0)
+		{
+			/* 0 would be the default. */
+			const uint32_t room = max_of(inspect_room(in, r), 1u);
+
+			s.slot_len = min_of(s.slot_len, room);
+		}
 	if (s.slot_len != ic->set.slot_len)
 		intercept_set(ic, &s);
 }

@@ -34,7 +34,7 @@ struct inspect {
 	for (uint32_t i_ = 0; i_ < (in)->counts.n[host][tx]; i_++)                                 \
 		for (struct inspect_ring *r = (in)->rings[host][tx][i_]; r; r = NULL)
 
-/* RX: the longest frame in one slot of the ring; 1 when there is room for none. */
+/* RX: the longest frame in one slot of the ring; 0: offsets leave no room at all. */
 uint32_t inspect_room(const struct inspect *in, const struct inspect_ring *r);
 
 /* Makes what was done to the ring visible and wakes whoever waits for it. */

@@ -163,7 +163,7 @@ static enum shown show_chain(struct inspect *in, struct inspect_ring *r, struct 
 			     const struct origin *o)
 {
 	const uint32_t room = inspect_room(in, r);
-	const uint32_t k = (f->len + room - 1) / room;
+	const uint32_t k = room ? (f->len + room - 1) / room : UINT32_MAX;
 	struct ring_slot s[NETMAP_MAX_FRAGS];
 	uint32_t bufs[NETMAP_MAX_FRAGS], got;
 	struct frame first = *f;

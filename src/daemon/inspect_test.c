@@ -319,6 +319,34 @@ static void remove_here(void *arg)
 	inspect_ring_del(l->in, l->ring);
 }
 
+static void no_room_here(void *arg)
+{
+	struct lab *l = arg;
+	struct intercept_settings s = bridge_intercept(l->wb.br)->set;
+
+	s.oversize = INTERCEPT_OVERSIZE_MULTISLOT;
+	intercept_set(bridge_intercept(l->wb.br), &s);
+	inspect_ring_offsets(l->in, &l->rings[0][0], 0xffff, 2048, 0);
+}
+
+/* Offsets that leave no room: nothing is written behind a buffer. */
+static void test_offsets_without_room(void **state)
+{
+	struct lab *l = *state;
+	struct netmap_ring *rx = l->app[0][0].ring;
+
+	worker_call(l->w, no_room_here, l);
+	assert_int_equal(bridge_intercept(l->wb.br)->set.slot_len, 1);
+	become_reader(l);
+	for (uint32_t i = 0; i < SLOTS; i++)
+		rx->slot[i].ptr = 2048;
+	send_frame(l, 1);
+	assert_false(receive_frame(l, 20));
+	sync_all(l);
+	assert_int_equal(rx->tail, 0);
+	assert_int_equal(l->wp[0].bp->counters.drops.n[DROP_RING_OVERSIZE], 1);
+}
+
 static void drop_host_tx_here(void *arg)
 {
 	struct lab *l = arg;
@@ -635,6 +663,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_passed_without_a_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_synced_diverts_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_offsets, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_offsets_without_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_forward, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death_after_a_copy, setup, teardown),

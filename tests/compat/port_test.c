@@ -10,6 +10,8 @@
  * the time. Sends one broadcast frame with "buffer" behind its header, and prints what is wrong;
  *the exit status is 0 if nothing is.
  */
+#include <libnetmap.h>
+
 #include "ctl.h"
 
 #include <sys/time.h>
@@ -157,11 +159,7 @@ static void null_ports(void)
 	CHECK(n == N_IFS && p[n].err == ENOMEM);
 	CHECK(reg(port, NR_REG_ALL_NIC, 0, 0, NULL) == ENOMEM);
 	port_close(&p[50]);
-	/* The daemon hears of a close a moment later. */
-	for (int i = 0; i < 1000 && p[50].fd < 0; i++) {
-		p[50] = port_open("", r, NULL);
-		usleep(p[50].fd < 0 ? 1000 : 0);
-	}
+	p[50] = port_open("", r, NULL);
 	CHECK(p[50].err == 0);
 	r.nr_mem_id = 2;
 	CHECK(ctl_once(NETMAP_REQ_REGISTER, "", &r, NULL) == EINVAL);
@@ -191,6 +189,16 @@ static void some_rings(void)
 			CHECK((p.nifp->ring_ofs[k] != 0) == (rows[i].rings[k] == 'x'));
 		port_close(&p);
 	}
+}
+
+/* When close() returns, the port is closed. */
+static void closed_at_once(void)
+{
+	unsigned int n = 0;
+
+	for (int i = 0; i < 100; i++)
+		n += reg(port, NR_REG_NIC_SW, 0, NR_EXCLUSIVE, NULL) == 0;
+	CHECK(n == 100);
 }
 
 /* ---- extra buffers ---- */
@@ -253,6 +261,53 @@ static void extra_buffers(void)
 		port_close(&p);
 	}
 	port_close(&keep);
+}
+
+/* What is left when others hold on to all they can get is for the bridge: ENOMEM, not a standstill.
+ */
+static void no_buffers(void)
+{
+	const struct nmreq_register hog = {
+		.nr_mode = NR_REG_NULL, .nr_mem_id = 1, .nr_extra_bufs = UINT32_MAX};
+	struct port p[6];
+
+	for (int i = 0; i < 6; i++)
+		p[i] = port_open("", hog, NULL);
+	CHECK(p[5].err == 0 && p[5].reg.nr_extra_bufs < p[0].reg.nr_extra_bufs / 16);
+	CHECK(reg(port, NR_REG_ALL_NIC, 0, 0, NULL) == ENOMEM);
+	for (int i = 0; i < 6; i++)
+		port_close(&p[i]);
+	CHECK(reg(port, NR_REG_ALL_NIC, 0, 0, NULL) == 0);
+}
+
+/* ---- host rings, by name ---- */
+
+static int open_name(const char *rest, struct nmport_d **ret)
+{
+	char name[80];
+
+	snprintf(name, sizeof(name), "netmap:%.30s%s", port, rest);
+	errno = 0;
+	*ret = nmport_open(name);
+	return *ret ? 0 : errno;
+}
+
+/* As Suricata opens a port of three threads against its host. */
+static void host_rings(void)
+{
+	struct nmport_d *a, *b, *c, *d;
+
+	nmctx_get()->error = NULL;
+	CHECK(open_name("-0/R@conf:host-rings=3", &a) == 0);
+	CHECK(a && a->reg.nr_host_tx_rings == 3 && a->first_rx_ring == 0);
+	CHECK(open_name("^0/T@conf:host-rings=3", &b) == 0 && b->first_tx_ring == 1);
+	CHECK(open_name("^2/T", &c) == 0 && c->first_tx_ring == 3 && c->last_tx_ring == 3);
+	CHECK(open_name("^3/T", &d) == EINVAL);
+	CHECK(open_name("^1/R@conf:host-rings=9", &d) == 0 && d->reg.nr_host_rx_rings == 3);
+	nmport_close(a);
+	nmport_close(b);
+	nmport_close(c);
+	nmport_close(d);
 }
 
 /* ---- flags ---- */
@@ -321,7 +376,10 @@ int main(int argc, char **argv)
 	switches();
 	null_ports();
 	some_rings();
+	closed_at_once();
 	extra_buffers();
+	no_buffers();
+	host_rings();
 	slot_flags();
 	timestamps();
 	printf("%u checks, %u wrong\n", n_checks, n_wrong);
