@@ -138,7 +138,7 @@ run_tests()
         suite_netns netns build "$@"
         suites_san "$@"
         ;;
-    unit|style|model|sim|fuzz)
+    unit|style|model|sim|fuzz|compat)
         build_or_sum
         suite_meson "$what" build "$what" "$@"
         ;;
@@ -155,7 +155,7 @@ run_tests()
         run_vm "$@"
         ;;
     *)
-        die "test $what: no such suite" "unit style model sim fuzz netns san vm"
+        die "test $what: no such suite" "unit style model sim fuzz compat netns san vm"
         ;;
     esac
     summary
