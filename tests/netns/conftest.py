@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""Fixtures. `lab` is a fresh switch namespace; what a test makes in it is gone afterwards."""
+"""Fixtures. `lab` is a fresh switch namespace; what a test makes in it is gone afterwards.
+
+--journal FILE: one line for each test that ended, at once (outcome, seconds, name, reason, with tabs
+between them), so that a run that was cut short leaves what it found. --passed FILE leaves out what
+passed or was skipped according to such a file, where the last line about a test counts.
+"""
 
 import os
 import time
@@ -11,17 +16,59 @@ import lab as L
 
 def pytest_addoption(parser):
     parser.addoption("--keep", action="store_true", help="keep run directories of passed tests")
+    parser.addoption("--journal", help="write a line for each test that ended to this file")
+    parser.addoption("--passed", help="leave out what passed according to this journal")
     parser.addoption("--pause-on-error", action="store_true", help="wait for Enter before cleaning up")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than a few seconds")
+    if config.getoption("--journal") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Journal(config.getoption("--journal")))
+
+
+class Journal:
+    """Lives in the process that hears of all tests, not in its workers."""
+
+    def __init__(self, path):
+        self.path, self.seconds = path, {}
+
+    def pytest_runtest_logreport(self, report):
+        name = report.nodeid
+        self.seconds[name] = self.seconds.get(name, 0) + report.duration
+        if report.when == "call" or report.outcome != "passed":
+            with open(self.path, "a") as f:
+                print(report.outcome, round(self.seconds[name], 1), name, reason_of(report), sep="\t", file=f)
+
+
+def reason_of(report):
+    """One line: why a test was skipped, or what failed."""
+    if report.passed:
+        return ""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = report.longrepr[2] if report.skipped else crash.message if crash else report.longreprtext
+    return " ".join(text.removeprefix("Skipped: ").split())[:500]
 
 
 def pytest_collection_modifyitems(config, items):
+    if config.getoption("--passed"):
+        with open(config.getoption("--passed")) as f:
+            last = {name: outcome for outcome, _, name, _ in (l.rstrip("\n").split("\t") for l in f)}
+        gone = [i for i in items if last.get(i.nodeid) in ("passed", "skipped")]
+        config.hook.pytest_deselected(items=gone)
+        items[:] = [i for i in items if i not in gone]
+    for i in items:
+        if L.KERNEL < (6, 8) and asks_for_xdp(i):
+            i.add_marker(pytest.mark.skip(reason=L.NO_XDP))
     if os.geteuid() != 0:
         for i in items:
             i.add_marker(pytest.mark.skip(reason="needs root (or ./dev test netns, which makes a user namespace)"))
+
+
+def asks_for_xdp(item):
+    """Whether one of the test's parameters is the driver xdp."""
+    values = getattr(item, "callspec", None) and item.callspec.params.values()
+    return any("xdp" in (v if isinstance(v, tuple) else (v,)) for v in values or ())
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)

@@ -7,13 +7,23 @@ import time
 
 import pytest
 
-from lab import VIADUCT, frame, sh, tcp_transfer, wait_for
+from lab import KERNEL, VIADUCT, frame, sh, tcp_transfer, wait_for
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 
 def received(out):
     return int(out.split(" received")[0].split()[-1])
+
+
+@pytest.mark.skipif(KERNEL >= (6, 8), reason="this kernel can have XDP on a veth")
+def test_xdp_that_would_lose_tags_is_refused(lab):
+    d = lab.daemon()
+    a = lab.host()
+    d.cli("addbr", "br0")
+    assert "would lose VLAN tags" in d.fails("addif", "br0", a.port, "driver", "xdp")
+    d.bridge(a, name="br1")
+    assert d.port(a.port)["driver"] == "packet"
 
 
 def test_port_removed_under_traffic(lab):
