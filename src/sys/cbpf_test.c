@@ -233,7 +233,7 @@ static const struct cbpf_target *target(void)
 /*
  * As a member of a bridge has one: tail-calls the generated program. Before that it makes of what
  * the kernel lets us send the frame that we mean: the kernel's test run takes no truncated IP, so
- * the EtherType comes as the mark; with a priority it puts a tag beside the frame.
+ * the EtherType comes as the mark; a priority puts a tag beside the frame, TCI = priority - 1.
  */
 static int load_member(void)
 {
@@ -249,14 +249,15 @@ static int load_member(void)
 		{.code = BPF_ALU | BPF_MOV | BPF_K, .dst_reg = 4, .imm = 2},
 		{.code = BPF_ALU | BPF_MOV | BPF_K, .dst_reg = 5},
 		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_skb_store_bytes},
-		{.code = BPF_JMP | BPF_JNE | BPF_K, .off = 11},
+		{.code = BPF_JMP | BPF_JNE | BPF_K, .off = 12},
 		{.code = BPF_LDX | BPF_MEM | BPF_W,
 		 .src_reg = 6,
 		 .off = offsetof(struct __sk_buff, priority)},
-		{.code = BPF_JMP | BPF_JEQ | BPF_K, .off = 4},
+		{.code = BPF_JMP | BPF_JEQ | BPF_K, .off = 5},
 		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 1, .src_reg = 6},
 		{.code = BPF_ALU | BPF_MOV | BPF_K, .dst_reg = 2, .imm = ntohs(0x8100)},
-		{.code = BPF_ALU | BPF_MOV | BPF_K, .dst_reg = 3, .imm = 100},
+		{.code = BPF_ALU | BPF_MOV | BPF_X, .dst_reg = 3, .src_reg = 0},
+		{.code = BPF_ALU | BPF_SUB | BPF_K, .dst_reg = 3, .imm = 1},
 		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_skb_vlan_push},
 		{.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 1, .src_reg = 6},
 		{.code = BPF_LD | BPF_IMM | BPF_DW,
@@ -278,10 +279,10 @@ static int set_slot(uint32_t slot, int fd)
 	return bpf_map_update_elem(array_fd, &slot, &fd, BPF_ANY);
 }
 
-/* What becomes of the frame at the member, with the program in SLOT_EXEMPT. */
-static uint32_t run(const struct bytes_of_frame *f, bool tagged)
+/* What becomes of the frame at the member, with the program in SLOT_EXEMPT. tag: TCI + 1. */
+static uint32_t run(const struct bytes_of_frame *f, uint32_t tag)
 {
-	struct __sk_buff ctx = {.priority = tagged};
+	struct __sk_buff ctx = {.priority = tag};
 	uint8_t b[FRAME_MAX];
 	uint16_t type;
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = b, .data_size_in = f->len, .ctx_in = &ctx,
@@ -313,7 +314,7 @@ static uint32_t compare(const struct bpf_program *p, const char *what, uint32_t 
 	for (uint32_t i = (uint32_t)rnd() % step; i < n_frames; i += step) {
 		const struct bytes_of_frame *f = &frames[i];
 		bool match = bpf_filter(p->bf_insns, f->data, f->len, f->len) != 0;
-		uint32_t r = run(f, false);
+		uint32_t r = run(f, 0);
 
 		if (r != (match ? EXEMPT : TAKEN))
 			fail_msg("%s: frame %u of %u bytes: %u, libpcap says %d", what, i, f->len,
@@ -540,10 +541,11 @@ static void tag_beside_the_frame(void **state)
 		int fd = load_text(texts[i]);
 
 		assert_int_equal(set_slot(SLOT_EXEMPT, fd), 0);
-		assert_int_equal(run(&frames[40], false), i == 1 ? TAKEN : EXEMPT);
-		assert_int_equal(run(&frames[40], true), TAKEN);
+		assert_int_equal(run(&frames[40], 0), i == 1 ? TAKEN : EXEMPT);
+		assert_int_equal(run(&frames[40], 101), TAKEN);
+		assert_int_equal(run(&frames[40], 1), TAKEN);
 		assert_int_equal(bpf_map_delete_elem(array_fd, &slot), 0);
-		assert_int_equal(run(&frames[40], true), NOT_CALLED);
+		assert_int_equal(run(&frames[40], 101), NOT_CALLED);
 		close(fd);
 	}
 }
@@ -554,11 +556,11 @@ static void empty_slot_drops(void **state)
 	int fd = load_text("arp");
 
 	assert_int_equal(set_slot(SLOT_EXEMPT, fd), 0);
-	assert_int_equal(run(&frames[0], false), TAKEN);
+	assert_int_equal(run(&frames[0], 0), TAKEN);
 	assert_int_equal(bpf_map_delete_elem(array_fd, &slot), 0);
-	assert_int_equal(run(&frames[0], false), TC_ACT_SHOT);
+	assert_int_equal(run(&frames[0], 0), TC_ACT_SHOT);
 	assert_int_equal(set_slot(SLOT_TAKE, taker_fd), 0);
-	assert_int_equal(run(&frames[0], false), TAKEN);
+	assert_int_equal(run(&frames[0], 0), TAKEN);
 	close(fd);
 }
 
@@ -680,6 +682,27 @@ static void unreachable_loads(void **state)
 	assert_int_equal(compare(&prog, "unreachable", 1), n_frames);
 }
 
+/* The sum of X and k is no 32-bit one: such offsets do not come round to the frame. */
+static void offsets_do_not_wrap(void **state)
+{
+	static const uint32_t x_k[][2] = {
+		{0xfffffff8, 8}, {0xfffffff8, 20}, {0x80000000, INT32_MAX}, {INT32_MAX, INT32_MAX}};
+	struct sock_filter p[] = {
+		{.code = BPF_LDX | BPF_IMM},
+		{.code = BPF_LD | BPF_IND | BPF_B},
+		{.code = BPF_RET | BPF_K, .k = 1},
+	};
+	const struct bpf_program prog = {.bf_insns = (struct pcap_insn *)p, .bf_len = 3};
+
+	for (size_t i = 0; i < sizeof(x_k) / sizeof(x_k[0]); i++) {
+		p[0].k = x_k[i][0];
+		p[1].k = x_k[i][1];
+		assert_int_equal(compare(&prog, "far offset", 9), 0);
+	}
+	p[0].k = p[1].k = 6;
+	assert_int_equal(compare(&prog, "near offset", 1), n_frames);
+}
+
 static int setup(void **state)
 {
 	const struct bpf_insn taker[] = {
@@ -727,13 +750,10 @@ int main(void)
 		cmocka_unit_test(unreachable_left_out),
 	};
 	const struct CMUnitTest kernel[] = {
-		cmocka_unit_test(no_array),
-		cmocka_unit_test(as_libpcap_says),
-		cmocka_unit_test(random_programs),
-		cmocka_unit_test(long_lists),
-		cmocka_unit_test(tag_beside_the_frame),
-		cmocka_unit_test(empty_slot_drops),
-		cmocka_unit_test(unreachable_loads),
+		cmocka_unit_test(no_array),         cmocka_unit_test(as_libpcap_says),
+		cmocka_unit_test(random_programs),  cmocka_unit_test(offsets_do_not_wrap),
+		cmocka_unit_test(long_lists),       cmocka_unit_test(tag_beside_the_frame),
+		cmocka_unit_test(empty_slot_drops), cmocka_unit_test(unreachable_loads),
 	};
 	int failed = cmocka_run_group_tests(pure, NULL, NULL);
 
