@@ -62,6 +62,7 @@ static bool is_cond_jump(uint16_t code)
 static int check(const struct sock_filter *f, uint32_t left)
 {
 	switch (f->code) {
+	/* NOLINTBEGIN(misc-redundant-expression): several of the parts are 0 */
 	case BPF_LD | BPF_ABS | BPF_W:
 	case BPF_LD | BPF_ABS | BPF_H:
 	case BPF_LD | BPF_ABS | BPF_B:
@@ -118,6 +119,7 @@ static int check(const struct sock_filter *f, uint32_t left)
 	case BPF_MISC | BPF_TAX:
 	case BPF_MISC | BPF_TXA:
 		return 0;
+	/* NOLINTEND(misc-redundant-expression) */
 	default:
 		return CBPF_E_OPCODE;
 	}
@@ -433,8 +435,7 @@ const char *cbpf_text(int e)
 		[CBPF_E_LONG] =
 			"is too long for the kernel (4096 instructions, fewer with many reads)",
 		[CBPF_E_OPCODE] = "uses an instruction that is not libpcap's",
-		[CBPF_E_OPERAND] = "uses what only a socket of the kernel's has, or no valid "
-				   "operand",
+		[CBPF_E_OPERAND] = "reads what only a kernel socket has, or has a bad operand",
 		[CBPF_E_JUMP] = "jumps backwards, as protochain does, or out of itself",
 	};
 
