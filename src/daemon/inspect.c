@@ -190,6 +190,8 @@ void inspect_ring_del(struct inspect *in, struct inspect_ring *r)
 		return;
 	}
 	set_state(in, r, 0);
+	/* What came back by other descriptors, as copies perhaps, is not withdrawn. */
+	for_each_ring(in, t, r->side == INTERCEPT_NIC, 1) take_all(in, t, now_ns);
 	for (uint32_t left = r->rc.n; left > 0; left--)
 		if (!inspect_forward(in, r, now_ns))
 			break;

@@ -505,6 +505,32 @@ static void test_death_after_a_copy(void **state)
 	assert_false(receive_frame(l, 5));
 }
 
+static void sync_and_remove_here(void *arg)
+{
+	struct lab *l = arg;
+
+	nmsync_tx(&l->app[1][1], TID);
+	inspect_ring_del(l->in, &l->rings[0][0]);
+}
+
+/* Nor when the copy is still on its way in the ring of another descriptor. */
+static void test_rx_goes_first(void **state)
+{
+	struct lab *l = *state;
+
+	become_reader(l);
+	send_frame(l, 1);
+	send_frame(l, 2);
+	wait_for_frames(l, 2);
+	copy_one(l, 0);
+	worker_call(l->w, sync_and_remove_here, l);
+	for (uint8_t i = 1; i <= 2; i++) {
+		assert_true(receive_frame(l, TRIES));
+		assert_int_equal(l->bytes[50], i);
+	}
+	assert_false(receive_frame(l, 5));
+}
+
 /*
  * A frame that the program had put into a TX ring, and died before it said so by a sync, goes on;
  * what it made itself does not (as with netmap), nor does a frame that it released.
@@ -667,6 +693,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_forward, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death_after_a_copy, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_rx_goes_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death_before_a_sync, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stall, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_behind, setup, teardown),
