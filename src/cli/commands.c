@@ -229,7 +229,9 @@ const struct command commands[] = {
 	 "touched. Programs of root adopt by opening, without this command. See viaduct-adopt(7).",
 	 .starts_daemon = true},
 	{"release", NULL, args_release, cmd_simple, "adopt.release",
-	 "end that; programs that have it open lose it", NULL},
+	 "end that; programs that have it open lose it",
+	 "Opens the gates, too, that a bridge which fails closed kept when its daemon ended.",
+	 .starts_daemon = true},
 	{"rings", NULL, args_rings, cmd_rings, NULL, "netmap programs and the rings they hold",
 	 "For each ring who has it, what waits in it, what was dropped; for each side of a bridge "
 	 "how frames that came back were recognised."},

@@ -252,6 +252,74 @@ static int add_place(struct adopted *ad, const struct netlink_link *l, bool host
 	return r;
 }
 
+/* ---- gates ---- */
+
+static void set_gate(struct adopted *ad, uint32_t ifindex, enum trunk_where where, const char *name)
+{
+	const char *why = NULL;
+	int r;
+
+	if (!ad->gated) {
+		trunk_gate_close(ad->trunk, ifindex, where);
+		return;
+	}
+	r = trunk_gate_open(ad->trunk, ifindex, where, &why);
+	if (r < 0)
+		log_warn("bridge %s: fails closed, but %s has no gate: %s", ad->vb->name, name,
+			 why);
+	else if (r == TRUNK_E_UNPINNED && where == TRUNK_INGRESS) /* said once */
+		log_warn("bridge %s: fails open when the daemon ends: %s", ad->vb->name, why);
+}
+
+static void set_gates(struct adopted *ad)
+{
+	for_each_port(vp, ad->vb)
+	{
+		if (vp->self)
+			set_gate(ad, vp->ifindex, TRUNK_INGRESS, vp->name);
+		else if (!vp->host)
+			set_gate(ad, vp->ifindex, TRUNK_EGRESS, vp->name);
+	}
+}
+
+void adopt_follow_fail(struct vbridge *vb)
+{
+	struct adopted *ad = vb->adopted;
+	const bool closed = bridge_intercept(vb->br)->set.fail == INTERCEPT_CLOSED;
+
+	/* A device has no way out that is not a way in. */
+	if (!ad->trunk || bridge_kind(vb->br) != BRIDGE_ADOPTED || closed == ad->gated)
+		return;
+	ad->gated = closed;
+	set_gates(ad);
+}
+
+struct left_job {
+	uint32_t master;
+	bool any;
+};
+
+static void open_left(void *ctx, bool gone, const struct netlink_link *l)
+{
+	struct left_job *job = ctx;
+
+	if (l->master != job->master || !trunk_gate_left(l->ifindex, TRUNK_EGRESS))
+		return;
+	trunk_gate_close(NULL, l->ifindex, TRUNK_EGRESS);
+	job->any = true;
+}
+
+bool adopt_open_gates(struct daemon *d, const struct netlink_link *bridge)
+{
+	struct left_job job = {bridge->ifindex, trunk_gate_left(bridge->ifindex, TRUNK_INGRESS)};
+
+	trunk_gate_close(NULL, bridge->ifindex, TRUNK_INGRESS);
+	netlink_links(d->nl, open_left, &job);
+	return job.any;
+}
+
+/* ---- members ---- */
+
 static struct vport *find_member(struct vbridge *vb, uint32_t ifindex)
 {
 	for_each_port(vp, vb) if (!vp->host && !vp->self && vp->ifindex == ifindex) return vp;
@@ -287,6 +355,16 @@ static void add_member(struct adopted *ad, const struct netlink_link *l)
 	vp = find_member(ad->vb, l->ifindex);
 	if (vp)
 		follow_state(vp, l);
+	if (ad->gated)
+		set_gate(ad, l->ifindex, TRUNK_EGRESS, l->name);
+}
+
+/* It left, or is gone. */
+static void del_member(struct adopted *ad, struct vport *vp)
+{
+	if (ad->gated)
+		trunk_gate_close(ad->trunk, vp->ifindex, TRUNK_EGRESS);
+	ports_del(vp);
 }
 
 static void join_if_member(void *ctx, bool gone, const struct netlink_link *l)
@@ -345,6 +423,8 @@ static int attach(struct adopted *ad, const struct netlink_link *l, struct ctl_e
 	}
 	if (is_bridge(l))
 		netlink_links(vb->d->nl, join_if_member, ad);
+	ad->gated = false;
+	adopt_follow_fail(vb);
 	return 0;
 }
 
@@ -402,13 +482,24 @@ int adopt_add(struct daemon *d, const char *name, bool by_open, struct vbridge *
 	return 0;
 }
 
+void adopt_release(struct vbridge *vb)
+{
+	struct adopted *ad = vb->adopted;
+
+	events_link(vb->d, "release", vb, NULL);
+	if (ad->gated && ad->trunk) {
+		ad->gated = false;
+		set_gates(ad);
+	}
+	bridges_close(vb);
+}
+
 void adopt_unused(struct vbridge *vb)
 {
 	if (!vb->adopted || !vb->adopted->by_open)
 		return;
 	log_info("%s: released, for no program has it open", vb->name);
-	events_link(vb->d, "release", vb, NULL);
-	bridges_close(vb);
+	adopt_release(vb);
 }
 
 /* ---- following ---- */
@@ -445,7 +536,7 @@ static void follow_one(struct adopted *ad, bool gone, const struct netlink_link 
 		return;
 	}
 	if (vp && (gone || l->master != ad->ifindex)) {
-		ports_del(vp);
+		del_member(ad, vp);
 	} else if (vp) {
 		ports_follow_place(vp, l);
 		follow_state(vp, l);
@@ -480,7 +571,7 @@ static void follow_vanished(struct adopted *ad, const struct netlink_link *links
 		struct vport *vp = list_entry(i, struct vport, node);
 
 		if (!is_listed(vp->ifindex, links, n))
-			ports_del(vp);
+			del_member(ad, vp);
 	}
 }
 

@@ -28,6 +28,7 @@ struct adopted {
 	struct worker_port rx;
 	uint16_t next_no;            /* for the next place */
 	bool by_open;                /* goes with the last program that has it open */
+	bool gated;                  /* the kernel drops what was not inspected: port/trunk.h */
 	struct loop_source *confirm; /* releases it; NULL: for good */
 	/* the worker's */
 	bool dirty;                 /* places came or changed */
@@ -46,7 +47,19 @@ int adopt_check(struct daemon *d, const char *name, struct netlink_link *ret_lin
 		struct ctl_error *err);
 /* Nobody has it open any more: one that was adopted for a program goes. */
 void adopt_unused(struct vbridge *vb);
-/* Takes everything off the kernel's devices; the programs are gone already. Of bridges_close(). */
+/* Ends it, whoever has it open. */
+void adopt_release(struct vbridge *vb);
+/*
+ * Opens gates that a daemon left on a bridge when it ended: one that failed closed stays closed.
+ * False when there were none.
+ */
+bool adopt_open_gates(struct daemon *d, const struct netlink_link *bridge);
+/* `fail` was set: gates come or go. */
+void adopt_follow_fail(struct vbridge *vb);
+/*
+ * Takes programs off the kernel's devices, but gates stay; netmap programs are gone already. Of
+ * bridges_close().
+ */
 void adopt_detach(struct vbridge *vb);
 void adopt_free(struct adopted *ad);
 

@@ -53,7 +53,6 @@ static int dry_run(struct cmd_call *c, const char *name)
 	if (r)
 		return r;
 	would(c, PORT_ENV_TRUNK "*", "helper device, made; gone with the daemon");
-	would(c, PORT_ENV_OUTBOX "*", "helper device, made; gone with the daemon");
 	would(c, l.name, "tc program at ingress");
 	would(c, l.name, "tc program at egress");
 	dry.master = l.ifindex;
@@ -69,8 +68,7 @@ static void not_confirmed(void *ctx, unsigned int events)
 	struct vbridge *vb = ctx;
 
 	log_warn("%s: released, for nobody confirmed that it was adopted", vb->name);
-	events_link(vb->d, "release", vb, NULL);
-	bridges_close(vb);
+	adopt_release(vb);
 }
 
 /* The settings that the command may have brought along. */
@@ -107,7 +105,7 @@ static int adopt_cmd(struct cmd_call *c)
 	r = set_up(c, vb);
 	if (r) {
 		if (!there)
-			bridges_close(vb);
+			adopt_release(vb);
 		return r;
 	}
 	/* commit: for good now, whoever had asked for it before */
@@ -123,13 +121,18 @@ static int release_cmd(struct cmd_call *c)
 {
 	const char *name = cmd_arg(c, "bridge");
 	struct vbridge *vb = bridges_find(c->d, name);
+	struct netlink_link l;
 
-	if (!vb || !vb->adopted)
-		return ctl_fail(&c->err, CTL_E_BRIDGE_NONE, "%.64s: not adopted", name);
-	log_info("%s: released by command", vb->name);
-	events_link(c->d, "release", vb, NULL);
-	bridges_close(vb);
-	return 0;
+	if (vb && vb->adopted) {
+		log_info("%s: released by command", vb->name);
+		adopt_release(vb);
+		return 0;
+	}
+	if (!vb && netlink_get(c->d->nl, name, &l) == 0 && adopt_open_gates(c->d, &l)) {
+		log_info("%s: gates of an adoption that is gone were opened", name);
+		return 0;
+	}
+	return ctl_fail(&c->err, CTL_E_BRIDGE_NONE, "%.64s: not adopted", name);
 }
 
 static const struct cmd cmds[] = {

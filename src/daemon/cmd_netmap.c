@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "daemon/adopt.h"
 #include "daemon/bridges.h"
 #include "daemon/cmd.h"
 #include "daemon/endpoint.h"
@@ -141,6 +142,8 @@ static int intercept_set_cmd(struct cmd_call *c)
 		swap_expression(&job.vb->filter, filter);
 	if (has_exempt)
 		swap_expression(&job.vb->exempt, exempt);
+	if (job.vb->adopted)
+		adopt_follow_fail(job.vb);
 	return 0;
 }
 

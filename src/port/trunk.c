@@ -470,6 +470,11 @@ int trunk_gate_open(struct trunk *t, uint32_t ifindex, enum trunk_where where, c
 	return g->kept ? 0 : TRUNK_E_UNPINNED;
 }
 
+bool trunk_gate_left(uint32_t ifindex, enum trunk_where where)
+{
+	return gate_left(ifindex, where == TRUNK_EGRESS);
+}
+
 void trunk_gate_close(struct trunk *t, uint32_t ifindex, enum trunk_where where)
 {
 	const bool egress = where == TRUNK_EGRESS;

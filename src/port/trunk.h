@@ -79,6 +79,8 @@ int trunk_gate_open(struct trunk *t, uint32_t ifindex, enum trunk_where where,
 		    const char **ret_why);
 /* Takes a gate away, also one of a trunk that is gone; t may be NULL then. */
 void trunk_gate_close(struct trunk *t, uint32_t ifindex, enum trunk_where where);
+/* Is there a gate, perhaps of a trunk that is gone? */
+bool trunk_gate_left(uint32_t ifindex, enum trunk_where where);
 /* Frames that this trunk's gates dropped. Any thread. */
 uint64_t trunk_gate_drops(const struct trunk *t);
 

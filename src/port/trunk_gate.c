@@ -74,6 +74,15 @@ int gate_attach(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex, boo
 	return keep(a, ret_why) ? 0 : 1;
 }
 
+bool gate_left(uint32_t ifindex, bool egress)
+{
+	struct gate_path p;
+
+	if (find_path(&p, ifindex, egress) == 0 && access(p.file, F_OK) == 0)
+		return true;
+	return sys_bpf_tc_find(ifindex, egress, PROG_NAME);
+}
+
 void gate_remove(uint32_t ifindex, bool egress, bool made_clsact)
 {
 	struct gate_path p;

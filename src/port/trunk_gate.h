@@ -14,4 +14,6 @@
 int gate_attach(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex, bool egress,
 		const char **ret_why);
 /* Takes away what is kept, whoever attached it; made_clsact: with the qdisc, if that is unused. */
+/* Is there one? */
+bool gate_left(uint32_t ifindex, bool egress);
 void gate_remove(uint32_t ifindex, bool egress, bool made_clsact);

@@ -309,6 +309,18 @@ static int find_ours(const struct nlmsghdr *nlh, void *data)
 	return MNL_CB_OK;
 }
 
+bool sys_bpf_tc_find(uint32_t ifindex, bool egress, const char *prog_name)
+{
+	struct wanted w = {.prog_name = prog_name};
+	struct mnl_socket *s = open_netlink();
+
+	if (!s)
+		return false;
+	dump_filters(s, ifindex, egress, find_ours, &w);
+	mnl_socket_close(s);
+	return w.found;
+}
+
 void sys_bpf_tc_clean(uint32_t ifindex, bool egress, const char *prog_name, bool made_clsact)
 {
 	struct wanted w = {.prog_name = prog_name};

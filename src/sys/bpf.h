@@ -57,5 +57,8 @@ void sys_bpf_let_go(struct sys_bpf_attachment *a);
  */
 void sys_bpf_tc_clean(uint32_t ifindex, bool egress, const char *prog_name, bool made_clsact);
 
+/* Is there such a filter of ours on the device? */
+bool sys_bpf_tc_find(uint32_t ifindex, bool egress, const char *prog_name);
+
 /* Id of the XDP program on the device in any mode, 0 = none. -errno if the kernel does not say. */
 int sys_bpf_xdp_query(uint32_t ifindex, uint32_t *ret_prog_id);

@@ -238,8 +238,8 @@ class Host:
 class Daemon:
     """viaductd in a namespace with a run directory of its own, and the CLI that talks to it."""
 
-    def __init__(self, ns, run_dir, args=()):
-        self.ns, self.run_dir, self.args = ns, Path(run_dir), list(args)
+    def __init__(self, ns, run_dir, args=(), prefix=()):
+        self.ns, self.run_dir, self.args, self.prefix = ns, Path(run_dir), list(args), list(prefix)
         self.log = self.run_dir / "test-log"
         self.proc = None
 
@@ -247,7 +247,7 @@ class Daemon:
         self.run_dir.mkdir(parents=True, exist_ok=True)
         with open(self.log, "a") as log:
             self.proc = subprocess.Popen(
-                self.ns.argv(VIADUCTD, "--run-dir", self.run_dir, *VIADUCTD_ARGS, *self.args, *args),
+                self.ns.argv(*self.prefix, VIADUCTD, "--run-dir", self.run_dir, *VIADUCTD_ARGS, *self.args, *args),
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         wait_for(self.answers, "the daemon answers")
         return self
@@ -374,8 +374,9 @@ class Lab:
     def add_hosts(self, n, **kw):
         return [self.host(**kw) for _ in range(n)]
 
-    def daemon(self, *args, ns=None):
-        d = Daemon(ns or self.switch, self.dir / f"run{len(self.daemons)}", args)
+    def daemon(self, *args, ns=None, prefix=()):
+        """prefix: a command that becomes the daemon."""
+        d = Daemon(ns or self.switch, self.dir / f"run{len(self.daemons)}", args, prefix)
         self.daemons.append(d)
         return d.start()
 
