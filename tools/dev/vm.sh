@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: BSD-2-Clause
-# ./dev test vm [PYTEST ARGS]: boots Debian's own kernel in QEMU with this machine's root file system
+# ./dev test vm [--resume] [unit|netns] [PYTEST ARGS]: boots Debian's own kernel in QEMU with this machine's root file system
 # (read-only over 9p, changes go to memory) and runs the unit and network tests there. That kernel
 # has what a newer or smaller one may lack (VLAN devices, VLAN filtering), and the reverse. QEMU
 # emulates the processor (KVM may be missing or broken inside a VM), so it is slow: minutes.
 #
-# build-vm/          pkg/ the package, root/ unpacked, initramfs.cpio, out/ what the guest wrote
-# build-vm/result.txt  the kernel, the sums, the names of what failed
+# build-vm/            pkg/ the package, root/ unpacked, initramfs.cpio, build/ a copy of the programs
+# build-vm/out/        what the guest wrote: a journal with a line for each test that ended, the
+#                      output; --resume leaves out what passed according to it
+# build-vm/result.txt  the kernel, the sums, what failed, what was skipped and why
 
 vm=build-vm
 
@@ -64,51 +66,85 @@ vm_module()
     END { load(name(want ".ko")) }' "$1/modules.dep"
 }
 
+# The programs, out of reach of the next build: the guest sees this machine's files as they are.
+vm_programs()
+{
+    local f
+    rm -rf $vm/build
+    (cd build && find . -name '*.p' -prune -o \( -type f -executable -o -name '*.so*' -o -type l \) -print) |
+        while read -r f; do
+            mkdir -p "$vm/build/${f%/*}"
+            cp -P "build/$f" "$vm/build/$f"
+        done
+}
+
+# vm_settings SUITES RESUME PYTEST_ARGS...
+vm_settings()
+{
+    local suites=$1 resume=$2
+    shift 2
+    [ "$resume" = yes ] || rm -rf $vm/out
+    mkdir -p $vm/out
+    rm -f $vm/out/netns-status
+    cat $vm/build/{viaductd,viaduct,libnetmap.so.0} | sha256sum >>$vm/out/programs
+    printf '%s\n' "$@" >$vm/out/pytest-args
+    {
+        echo "top=$top"
+        echo "jobs=$jobs"
+        echo "suites='$suites'"
+    } >$vm/out/settings
+}
+
 run_vm()
 {
-    local release status=0 t0=$SECONDS
+    local release status=0 t0=$SECONDS suites="unit netns" resume=no
     need vm
+    while :; do
+        case "${1:-}" in
+        --resume) resume=yes ;;
+        unit|netns) suites=$1 ;;
+        *) break ;;
+        esac
+        shift
+    done
     section "vm: kernel"
     vm_kernel
     release=$(ls $vm/root/lib/modules)
     vm_initramfs "$release"
     echo "$release"
-    rm -rf $vm/out
-    mkdir -p $vm/out
-    printf '%s\n' "$@" >$vm/out/pytest-args
-    {
-        echo "top=$top"
-        echo "jobs=$jobs"
-    } >$vm/out/settings
+    vm_programs
+    vm_settings "$suites" $resume "$@"
 
     section "vm: boot"
-    timeout --foreground "${VIADUCT_VM_TIMEOUT:-5400}" qemu-system-x86_64 \
-        -accel tcg,thread=multi -cpu max -smp "$jobs" -m "${VIADUCT_VM_MEMORY:-3072}" \
+    # Without the 5th level of page tables, the emulated processor walks one less.
+    timeout --foreground "${VIADUCT_VM_TIMEOUT:-10800}" qemu-system-x86_64 \
+        -accel tcg,thread=multi -cpu max,la57=off -smp "$jobs" -m "${VIADUCT_VM_MEMORY:-3072}" \
         -nodefaults -no-user-config -display none -no-reboot -serial stdio \
         -kernel "$vm/root/boot/vmlinuz-$release" -initrd $vm/initramfs.cpio \
-        -append "console=ttyS0 loglevel=4 panic=-1 mitigations=off" \
+        -append "console=ttyS0 loglevel=4 panic=-1 mitigations=off rcupdate.rcu_expedited=1" \
         -device virtio-rng-pci \
         -virtfs local,path=/,mount_tag=root,security_model=passthrough,readonly=on,multidevs=remap \
         -virtfs local,path=$vm/out,mount_tag=out,security_model=none \
         </dev/null || status=$?
-    vm_result "$release" $status $((SECONDS - t0))
+    vm_result "$release" $status $((SECONDS - t0)) "$suites"
 }
 
-# vm_result RELEASE QEMU_STATUS SECONDS
+# vm_result RELEASE QEMU_STATUS SECONDS SUITES
 vm_result()
 {
-    local unit netns status=1
-    unit=$(cat $vm/out/unit-counts 2>/dev/null || echo "0 0 0")
-    netns=$("$python" tools/dev/count.py pytest $vm/out/netns.xml)
-    [ "$2" = 0 ] && [ -f $vm/out/done ] && status=$(cat $vm/out/done)
-    record vm:unit "$(cat $vm/out/unit-seconds 2>/dev/null || echo 0)" "$unit" 0
-    record vm:netns "$3" "$netns" "$status"
+    local s
     {
         echo "kernel $1, QEMU with an emulated processor, $(date -u +%F), $3 s"
-        echo "unit:  $unit (passed failed skipped)"
-        echo "netns: $netns (passed failed skipped)"
-        [ -f $vm/out/done ] || echo "the guest did not finish (QEMU status $2)"
-        grep -hoE '(FAILED|ERROR) (build|tests|test_)[^ ]*' $vm/out/*.txt 2>/dev/null | sort -u || true
-    } >$vm/result.txt
+        for s in $4; do
+            [ -f "$vm/out/$s-status" ] ||
+                echo "$s: the guest did not finish (QEMU status $2); ./dev test vm --resume goes on"
+        done
+        [ "$(sort -u $vm/out/programs | wc -l)" = 1 ] || echo "the programs have changed between the runs"
+        "$python" tools/dev/vm_result.py $vm/out
+    } | tee $vm/result.txt
+    for s in $4; do
+        record "vm:$s" "$3" "$("$python" tools/dev/vm_result.py $vm/out --count "$s")" \
+            "$(cat "$vm/out/$s-status" 2>/dev/null || echo 1)"
+    done
     echo "recorded in $vm/result.txt"
 }
