@@ -371,6 +371,11 @@ void origins_release(struct origins *os, uint32_t buf)
 		remove_record(os, r);
 }
 
+void origins_prefetch(const struct origins *os, uint32_t buf)
+{
+	prefetch(&os->by_buf[buf & os->hash_mask]);
+}
+
 /* The origin of a record, which is consumed. */
 static void consume(struct origins *os, struct record *r, enum origin_how how, struct origin *ret)
 {

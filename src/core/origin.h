@@ -82,6 +82,8 @@ void origins_lend(struct origins *os, const struct frame *f, const struct origin
  * unchanged. A copy of the frame may still come.
  */
 void origins_release(struct origins *os, uint32_t buf);
+/* A buffer is going to be asked for soon. */
+void origins_prefetch(const struct origins *os, uint32_t buf);
 /*
  * Origin of the frame that came back (it need not be parsed); consumes the record. Sets ret->how;
  * for ORIGIN_SOURCE only port and generation besides, for ORIGIN_UNKNOWN nothing. now_ns ages

@@ -279,6 +279,11 @@ void regroup_return(struct regroup *rg, const struct frame *f, const struct orig
 	sink->emit(sink->ctx, f, o);
 }
 
+bool regroup_open(const struct regroup *rg)
+{
+	return !list_empty(&rg->open);
+}
+
 void regroup_released(struct regroup *rg, uint32_t ring, uint64_t released, uint64_t now_ns,
 		      const struct regroup_sink *sink)
 {

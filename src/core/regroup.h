@@ -57,6 +57,8 @@ uint32_t regroup_keep(struct regroup *rg, const struct frame *f, const struct or
  */
 void regroup_return(struct regroup *rg, const struct frame *f, const struct origin *o,
 		    uint64_t now_ns, const struct regroup_sink *sink);
+/* Are segments held? If not, a frame of no group need not be given to regroup_return(). */
+bool regroup_open(const struct regroup *rg);
 /* The program has released its RX ring up to that position, and its TX rings are empty. */
 void regroup_released(struct regroup *rg, uint32_t ring, uint64_t released, uint64_t now_ns,
 		      const struct regroup_sink *sink);

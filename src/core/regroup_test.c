@@ -312,7 +312,9 @@ static void order_without_a_flow(void **state)
 	for (uint32_t i = 0; i < 3; i++)
 		give(l, &a, i);
 	assert_int_equal(l->n_out, 0);
+	assert_true(regroup_open(l->rg));
 	regroup_return(l->rg, &plain, &o, 0, &l->sink);
+	assert_false(regroup_open(l->rg));
 	assert_int_equal(l->n_out, 4);
 	assert_alone(l, 0, &a, 0, 3);
 	for (uint32_t i = 3; i < a.n; i++)

@@ -26,26 +26,40 @@ static enum shown drop(struct inspect *in, struct frame *f, enum drop_reason rea
 }
 
 /*
- * Puts one frame that lies in a region buffer of its own. False: there is no room. The buffer that
- * was lent with the slot before is ours again if the program did not swap it away.
+ * Puts n frames that lie in region buffers of their own, and returns how many found room. A buffer
+ * that was lent with a slot before is ours again if the program did not swap it away.
  */
-static bool put_slot(struct inspect *in, struct inspect_ring *r, const struct frame *f,
+static uint32_t put_slots(struct inspect *in, struct inspect_ring *r, struct frame *const *frames,
+			  const struct origin *o, uint32_t n)
+{
+	struct origins *os = in->origins[r->side];
+	struct ring_slot s[EGRESS_MAX];
+	uint32_t before[EGRESS_MAX], at = r->rc.pos;
+
+	for (uint32_t i = 0; i < n; i++, at = ring_next(at, r->rc.n)) {
+		const struct frame *f = frames[i];
+
+		s[i] = (struct ring_slot){
+			.buf = f->buf,
+			.len = (uint16_t)f->len,
+			.offset = (uint32_t)(f->data - buf_data(in->bufs, f->buf)),
+		};
+		before[i] = r->rc.lent[at].buf;
+	}
+	n = ringcheck_rx_put(&r->rc, in->bufs, s, n);
+	for (uint32_t i = 0; i < n; i++) {
+		if (before[i] && buf_meta(in->bufs, before[i])->owner != r->rc.owner)
+			origins_release(os, before[i]);
+		origins_lend(os, frames[i], &o[i]);
+	}
+	r->counters.n_frames += n;
+	return n;
+}
+
+static bool put_slot(struct inspect *in, struct inspect_ring *r, struct frame *f,
 		     const struct origin *o)
 {
-	const struct ring_slot s = {
-		.buf = f->buf,
-		.len = (uint16_t)f->len,
-		.offset = (uint32_t)(f->data - buf_data(in->bufs, f->buf)),
-	};
-	const uint32_t before = r->rc.lent[r->rc.pos].buf;
-
-	if (ringcheck_rx_put(&r->rc, in->bufs, &s, 1) == 0)
-		return false;
-	if (before && buf_meta(in->bufs, before)->owner != r->rc.owner)
-		origins_release(in->origins[r->side], before);
-	origins_lend(in->origins[r->side], f, o);
-	r->counters.n_frames++;
-	return true;
+	return put_slots(in, r, &f, o, 1) == 1;
 }
 
 /* f in a region buffer, ofs bytes from its start: 0, or a reason. */
@@ -216,25 +230,59 @@ static enum shown show_one(struct inspect *in, struct inspect_ring *r, struct fr
 	return show_plain(in, r, f, &o);
 }
 
+/* Frames that the program gets as they are, which is most of them. room: of a slot without offset.
+ */
+static inline bool is_easy(const struct inspect *in, const struct frame *f, uint32_t room)
+{
+	return !f->gso && !(f->flags & FRAME_CSUM_PARTIAL) && f->len <= room &&
+	       can_hand_over(in, f);
+}
+
+/* Shows the frames of a list in order, easy ones together; returns how many found no room. */
+static uint32_t show_frames(struct inspect *in, struct inspect_ring *r, const struct egress_list *l,
+			    uint64_t now_ns, struct frame **ret_refused)
+{
+	const uint32_t room = ringcheck_rx_offset(&r->rc, 0) ? 0 : inspect_room(in, r);
+	struct origin o[EGRESS_MAX];
+	uint32_t n_refused = 0, n, put;
+
+	for (uint32_t i = 0; i < l->n; i += n) {
+		for (n = 0; i + n < l->n && is_easy(in, l->frames[i + n], room); n++)
+			bridge_origin(in->wb->br, l->frames[i + n], now_ns, &o[n]);
+		if (n > 0) {
+			put = put_slots(in, r, l->frames + i, o, n);
+			for (; put < n; put++)
+				ret_refused[n_refused++] = l->frames[i + put];
+		} else {
+			n = 1;
+			if (show_one(in, r, l->frames[i], now_ns) == NO_ROOM)
+				ret_refused[n_refused++] = l->frames[i];
+		}
+	}
+	return n_refused;
+}
+
 static void show_list(struct inspect *in, struct inspect_ring *r, struct egress *e,
 		      struct egress_list *l, uint64_t now_ns)
 {
 	struct frame *refused[EGRESS_MAX];
-	const bool was_empty = r && ringcheck_rx_waiting(&r->rc) == 0;
-	const uint64_t before = r ? r->rc.n_slots : 0;
-	uint32_t n = 0;
+	uint64_t before;
+	uint32_t n;
+	bool was_empty;
 
-	for (uint32_t i = 0; i < l->n; i++)
-		if (!r || show_one(in, r, l->frames[i], now_ns) == NO_ROOM)
-			refused[n++] = l->frames[i];
-	if (r) {
-		if (was_empty)
-			r->moved_ns = now_ns;
-		r->counters.n_full += n;
-		r->burst -= r->burst / 16;
-		r->burst = (uint32_t)max_of(r->burst, r->rc.n_slots - before);
-		inspect_publish(in, r);
+	if (!r) {
+		bridge_intercept_refused(in->wb->br, l->frames, l->n, e);
+		return;
 	}
+	before = r->rc.n_slots;
+	was_empty = ringcheck_rx_waiting(&r->rc) == 0;
+	n = show_frames(in, r, l, now_ns, refused);
+	if (was_empty)
+		r->moved_ns = now_ns;
+	r->counters.n_full += n;
+	r->burst -= r->burst / 16;
+	r->burst = (uint32_t)max_of(r->burst, r->rc.n_slots - before);
+	inspect_publish(in, r);
 	bridge_intercept_refused(in->wb->br, refused, n, e);
 }
 

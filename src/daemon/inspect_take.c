@@ -4,6 +4,8 @@
 
 #include "daemon/inspect_internal.h"
 
+#define AHEAD 4u /* slots whose records are on their way */
+
 /* ---- the batch ---- */
 
 void inspect_begin(struct inspect *in, enum intercept_side side, bool withdrawing, uint64_t now_ns)
@@ -107,37 +109,60 @@ static bool make_frame(struct inspect *in, const struct ring_slot *s, uint32_t k
 
 /* ---- what programs sent ---- */
 
+/* A frame at the end of the batch that may be a segment, or come in the middle of some. */
+static _cold_ void regroup(struct inspect *in, uint64_t now_ns)
+{
+	const struct regroup_sink sink = inspect_sink(in);
+	/* The batch gets what was held before. */
+	const struct frame f = in->batch->frames[in->batch->n];
+	const struct origin o = in->batch_origins[in->batch->n];
+
+	regroup_return(in->groups[in->side], &f, &o, now_ns, &sink);
+}
+
+/*
+ * Frame and origin are made where the batch has them: each copy reads in large pieces what was just
+ * written in small ones, and waits for them.
+ */
 static void come_back(struct inspect *in, struct inspect_ring *r, const struct ring_slot *s,
 		      uint32_t k, uint64_t now_ns)
 {
-	const struct regroup_sink sink = inspect_sink(in);
-	struct origin o = {.how = ORIGIN_UNKNOWN};
-	struct frame f;
+	struct frame *f;
+	struct origin *o;
 	uint32_t name, buf;
 
+	if (in->batch->n == BATCH_MAX)
+		inspect_end(in);
+	f = &in->batch->frames[in->batch->n];
+	o = &in->batch_origins[in->batch->n];
 	/* Never synced, so it goes on only if it is a frame that the program was lent. */
-	if (unlikely(r->closing) && !origins_withdraw(in->origins[r->side], s->buf, &o)) {
+	if (unlikely(r->closing) && !origins_withdraw(in->origins[r->side], s->buf, o)) {
 		give_back(in, s, k);
 		return;
 	}
-	if (!make_frame(in, s, k, &f, &name)) {
+	if (!make_frame(in, s, k, f, &name)) {
 		r->counters.n_refused++;
 		return;
 	}
-	if (r->rc.tx)
+	if (likely(r->rc.tx))
 		r->counters.n_frames++;
 	else
 		r->counters.n_forwarded++;
-	if (!frame_parse(&f)) { /* its end is bridge_inject()'s to decide */
-		sink.emit(sink.ctx, &f, &o);
+	if (!frame_parse(f)) { /* its end is bridge_inject()'s to decide */
+		if (!r->closing)
+			*o = (struct origin){.how = ORIGIN_UNKNOWN};
+		in->batch->n++;
 		return;
 	}
-	buf = f.buf;
-	f.buf = name;
+	buf = f->buf;
+	f->buf = name;
 	if (likely(!r->closing))
-		origins_match(in->origins[r->side], &f, now_ns, &o);
-	f.buf = buf;
-	regroup_return(in->groups[r->side], &f, &o, now_ns, &sink);
+		origins_match(in->origins[r->side], f, now_ns, o);
+	f->buf = buf;
+	if (likely(!o->group && !regroup_open(in->groups[r->side])))
+		in->batch->n++;
+	else
+		regroup(in, now_ns);
 }
 
 static void come_back_all(struct inspect *in, struct inspect_ring *r, const struct ring_slot *s,
@@ -147,6 +172,8 @@ static void come_back_all(struct inspect *in, struct inspect_ring *r, const stru
 	for (uint32_t i = 0; i < n;) {
 		const uint32_t k = frame_slots(s + i, n - i);
 
+		if (likely(i + AHEAD < n))
+			origins_prefetch(in->origins[r->side], s[i + AHEAD].buf);
 		come_back(in, r, s + i, k, now_ns);
 		i += k;
 	}

@@ -658,6 +658,26 @@ static void test_behind(void **state)
 	assert_int_equal(l->rings[0][0].counters.n_full, 0);
 }
 
+/* A batch that fits but for its last frame. */
+static void test_full(void **state)
+{
+	struct lab *l = *state;
+
+	become_reader(l);
+	send_frame(l, 1);
+	l->n = SLOTS - 1;
+	worker_call(l->w, inject_many_here, l);
+	wait_for_frames(l, SLOTS - 1);
+	assert_int_equal(l->rings[0][0].counters.n_frames, SLOTS - 1);
+	assert_int_equal(l->rings[0][0].counters.n_full, 1);
+	for (uint32_t i = 0; i < SLOTS - 1; i++) {
+		pass_one(l);
+		assert_true(receive_frame(l, TRIES));
+		assert_int_equal(l->bytes[50], 1);
+	}
+	assert_false(receive_frame(l, 5));
+}
+
 static void rung_just_now_here(void *arg)
 {
 	((struct lab *)arg)->rings[0][0].bell_ns = UINT64_MAX / 2;
@@ -697,6 +717,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_death_before_a_sync, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stall, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_behind, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bell_before_sleep, setup, teardown),
 	};
 

@@ -286,6 +286,20 @@ static _cold_ void write_offset(const struct ringcheck *rc, struct netmap_slot *
 	__atomic_store_n(&s->ptr, (ptr & ~rc->offset_mask) | offset, __ATOMIC_RELAXED);
 }
 
+/*
+ * The state of buffers that slots give for frames is all over the place. A hint and no more: the
+ * slots are read again when it counts.
+ */
+static void prefetch_old(struct ringcheck *rc, struct bufcache *b, uint32_t n)
+{
+	for (uint32_t i = 0, at = rc->pos; i < n; i++, at = ring_next(at, rc->n)) {
+		const uint32_t buf = ring_read_slot(slot_at(rc, at)).buf_idx;
+
+		if (likely(buf < b->n_bufs))
+			prefetch(&b->meta[buf]);
+	}
+}
+
 static inline void put_frame(struct ringcheck *rc, struct bufcache *b, const struct ring_slot *s,
 			     uint32_t k)
 {
@@ -310,6 +324,8 @@ uint32_t ringcheck_rx_put(struct ringcheck *rc, struct bufcache *b, const struct
 	const uint32_t space = min_of(free, n);
 	uint32_t done = 0;
 
+	if (space > 1)
+		prefetch_old(rc, b, space);
 	while (done < space) {
 		const uint32_t k = frame_slots(slots + done, space - done);
 
