@@ -110,7 +110,7 @@ static bool make_frame(struct inspect *in, const struct ring_slot *s, uint32_t k
 /* ---- what programs sent ---- */
 
 /* A frame at the end of the batch that may be a segment, or come in the middle of some. */
-static _cold_ void regroup(struct inspect *in, uint64_t now_ns)
+static void regroup(struct inspect *in, uint64_t now_ns)
 {
 	const struct regroup_sink sink = inspect_sink(in);
 	/* The batch gets what was held before. */
