@@ -195,17 +195,52 @@ static json_t *stats_row(struct vport *vp)
 			 offload_row(&job.offload, &job.stats.offload));
 }
 
-static void drop_rows(struct cmd_call *c, struct vport *vp)
+static void drop_rows(struct cmd_call *c, const char *bridge, const char *port,
+		      const struct drop_counters *drops)
 {
 	bool all = cmd_arg_bool(c, "all");
+
+	for (int i = 0; i < DROP_N; i++)
+		if (all || drops->n[i])
+			cmd_row(c, json_pack("{s:s, s:s, s:s, s:s, s:I}", "bridge", bridge, "port",
+					     port, "reason", drop_name(i), "text", drop_text(i),
+					     "count", (json_int_t)drops->n[i]));
+}
+
+static void drops_one(struct cmd_call *c, struct vport *vp)
+{
 	struct port_job job;
 
 	read_job(&job, vp);
-	for (int i = 0; i < DROP_N; i++)
-		if (all || job.drops.n[i])
-			cmd_row(c, json_pack("{s:s, s:s, s:s, s:s, s:I}", "bridge", vp->vb->name,
-					     "port", vp->name, "reason", drop_name(i), "text",
-					     drop_text(i), "count", (json_int_t)job.drops.n[i]));
+	drop_rows(c, vp->vb->name, vp->name, &job.drops);
+}
+
+struct nowhere_job {
+	const struct bridge *br;
+	struct drop_counters drops;
+};
+
+static void read_nowhere(void *arg)
+{
+	struct nowhere_job *job = arg;
+
+	job->drops = bridge_nowhere(job->br)->counters.drops;
+}
+
+/* Frames that a program made up, or whose port has left, came in by no port. */
+static void drops_nowhere(struct cmd_call *c)
+{
+	const char *bridge = cmd_arg(c, "bridge");
+
+	for_each_bridge(vb, c->d)
+	{
+		struct nowhere_job job = {.br = vb->br};
+
+		if (bridge && strcmp(vb->name, bridge))
+			continue;
+		worker_call(vb->w, read_nowhere, &job);
+		drop_rows(c, vb->name, "-", &job.drops);
+	}
 }
 
 /* Calls fn for each port that bridge and port of the arguments select; hosts' ports too. */
@@ -258,7 +293,11 @@ static int stats(struct cmd_call *c)
 
 static int drops(struct cmd_call *c)
 {
-	return select_ports(c, drop_rows);
+	int r = select_ports(c, drops_one);
+
+	if (!r && !cmd_arg(c, "port"))
+		drops_nowhere(c);
+	return r;
 }
 
 static const struct cmd cmds[] = {
