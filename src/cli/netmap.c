@@ -118,6 +118,21 @@ static void print_settings(struct cli *c, const json_t *row)
 	fputc('\n', c->out);
 }
 
+static int change_settings(struct cli *c, const struct command *cmd, json_t *args)
+{
+	json_t *result;
+	int r = cli_request(c, cmd->request, json_incref(args), &result);
+
+	if (r)
+		return r;
+	if (c->json)
+		cli_json(c, result);
+	else if (*row_text(result, "note"))
+		cli_note(c, "%s", row_text(result, "note"));
+	json_decref(result);
+	return CLI_OK;
+}
+
 int cmd_intercept(struct cli *c, const struct command *cmd, json_t *args)
 {
 	json_t *rows, *row;
@@ -125,7 +140,7 @@ int cmd_intercept(struct cli *c, const struct command *cmd, json_t *args)
 	int r;
 
 	if (json_object_size(args) > 1)
-		return cmd_simple(c, cmd, args);
+		return change_settings(c, cmd, args);
 	r = cli_rows(c, "intercept.show", json_incref(args), &rows);
 	if (r)
 		return r;

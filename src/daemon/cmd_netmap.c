@@ -4,164 +4,35 @@
 #include <string.h>
 
 #include "base/compiler.h"
-#include "daemon/adopt.h"
 #include "daemon/bridges.h"
 #include "daemon/cmd.h"
+#include "daemon/diversion.h"
 #include "daemon/endpoint.h"
-#include "daemon/expression.h"
 
 static const struct key bridge_opt[] = {{"bridge", KEY_STRING, KEY_PLAIN, 0, 0}};
-static const struct key set_args[] = {
-	{"bridge", KEY_STRING, KEY_REQUIRED, 0, 0},
-	{"mode", KEY_STRING, KEY_PLAIN, 0, 0},
-	{"fail", KEY_STRING, KEY_PLAIN, 0, 0},
-	{"overflow", KEY_STRING, KEY_PLAIN, 0, 0},
-	{"reserved", KEY_STRING, KEY_PLAIN, 0, 0},
-	{"oversize", KEY_STRING, KEY_PLAIN, 0, 0},
-	{"reserved_tx", KEY_BOOL, KEY_PLAIN, 0, 0},
-	{"stall_ms", KEY_INT, KEY_PLAIN, 1, 3600000},
-	{"rings", KEY_INT, KEY_PLAIN, 1, ENDPOINT_RINGS_MAX},
-	{"filter", KEY_STRING, KEY_PLAIN, 0, 0},
-	{"exempt", KEY_STRING, KEY_PLAIN, 0, 0},
-};
-
-/* Names of a setting's values, in the order of their enum. */
-struct choice {
-	const char *key;
-	const char *const names[INTERCEPT_MODE_N + 1];
-	size_t ofs; /* in struct intercept_settings */
-};
-
-static const struct choice choices[] = {
-	{"mode",
-	 {"auto", "all", "local", "copy", "none"},
-	 offsetof(struct intercept_settings, mode)},
-	{"fail", {"open", "closed"}, offsetof(struct intercept_settings, fail)},
-	{"overflow", {"drop", "pass"}, offsetof(struct intercept_settings, overflow)},
-	{"reserved", {"hide", "copy", "take"}, offsetof(struct intercept_settings, reserved)},
-	{"oversize", {"pass", "multislot", "drop"}, offsetof(struct intercept_settings, oversize)},
-};
-
-static int set_choice(struct cmd_call *c, const struct choice *ch, struct intercept_settings *s)
-{
-	const char *v = cmd_arg(c, ch->key);
-	char list[80] = "";
-
-	if (!v)
-		return 0;
-	for (uint8_t i = 0; ch->names[i]; i++) {
-		if (!strcmp(v, ch->names[i])) {
-			((uint8_t *)s)[ch->ofs] = i;
-			return 0;
-		}
-		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "",
-			 ch->names[i]);
-	}
-	return ctl_fail(&c->err, CTL_E_VALUE, "bridge %s: %s %.32s: not one of %s",
-			cmd_arg(c, "bridge"), ch->key, v, list);
-}
-
-/* ---- expressions ---- */
-
-/* An expression argument: *ret is the new one, NULL for "none"; *ret_given whether there is one. */
-static int parse_expression(struct cmd_call *c, const char *key, struct expression **ret,
-			    bool *ret_given)
-{
-	const char *text = cmd_arg(c, key);
-	char why[256];
-
-	*ret = NULL;
-	*ret_given = text;
-	if (!text || !text[0] || !strcmp(text, "none"))
-		return 0;
-	*ret = expression_new(text, why, sizeof(why));
-	if (!*ret)
-		return ctl_fail(&c->err, CTL_E_VALUE, "bridge %s: %s: %s", cmd_arg(c, "bridge"),
-				key, why);
-	return 0;
-}
-
-static struct intercept_match match_of(struct expression *e)
-{
-	return (struct intercept_match){.fn = e ? expression_match : NULL, .ctx = e};
-}
-
-/* ---- intercept.set ---- */
-
-struct set_job {
-	struct vbridge *vb;
-	struct intercept_settings s;
-};
-
-static void set_in_worker(void *arg)
-{
-	const struct set_job *job = arg;
-
-	intercept_set(bridge_intercept(job->vb->br), &job->s);
-}
-
-/* Keeps new expressions in place of old ones. */
-static void swap_expression(struct expression **at, struct expression *e)
-{
-	expression_free(*at);
-	*at = e;
-}
+static const struct key set_args[] = {{"bridge", KEY_STRING, KEY_REQUIRED, 0, 0}};
 
 static int intercept_set_cmd(struct cmd_call *c)
 {
-	struct expression *filter = NULL, *exempt = NULL;
-	bool has_filter = false, has_exempt = false;
-	struct set_job job;
-	int r = bridges_need(c->d, cmd_arg(c, "bridge"), &job.vb, &c->err);
+	struct vbridge *vb;
+	int r = bridges_need(c->d, cmd_arg(c, "bridge"), &vb, &c->err);
+	json_t *note;
 
+	if (!r)
+		r = diversion_set(vb, c->args, &c->err);
 	if (r)
 		return r;
-	/* Settings change only by worker_call() from this thread: reading them needs none. */
-	job.s = bridge_intercept(job.vb->br)->set;
-	for (size_t i = 0; i < array_size(choices) && !r; i++)
-		r = set_choice(c, &choices[i], &job.s);
-	if (!r)
-		r = parse_expression(c, "filter", &filter, &has_filter);
-	if (!r)
-		r = parse_expression(c, "exempt", &exempt, &has_exempt);
-	if (r) {
-		expression_free(filter);
-		return r;
-	}
-	job.s.stall_ms = (uint32_t)cmd_arg_int(c, "stall_ms", job.s.stall_ms);
-	if (json_object_get(c->args, "reserved_tx"))
-		job.s.reserved_tx = cmd_arg_bool(c, "reserved_tx");
-	if (has_filter)
-		job.s.filter = match_of(filter);
-	if (has_exempt)
-		job.s.exempt = match_of(exempt);
-	/* commit */
-	job.vb->n_rings = (uint32_t)cmd_arg_int(c, "rings", job.vb->n_rings);
-	worker_call(job.vb->w, set_in_worker, &job);
-	if (has_filter)
-		swap_expression(&job.vb->filter, filter);
-	if (has_exempt)
-		swap_expression(&job.vb->exempt, exempt);
-	if (job.vb->adopted)
-		adopt_follow_fail(job.vb);
+	note = json_object_get(c->args, "rings") ? diversion_pending(vb) : NULL;
+	if (note)
+		c->result = json_pack("{s:o}", "note", note);
 	return 0;
 }
 
 static json_t *intercept_row(const struct vbridge *vb)
 {
-	const struct intercept_settings *s = &bridge_intercept(vb->br)->set;
-	json_t *row =
-		json_pack("{s:s, s:i, s:i, s:b}", "ifname", vb->name, "stall_ms", (int)s->stall_ms,
-			  "rings", (int)vb->n_rings, "reserved_tx", s->reserved_tx);
+	json_t *row = diversion_get(vb);
 
-	for (size_t i = 0; i < array_size(choices); i++)
-		json_object_set_new(
-			row, choices[i].key,
-			json_string(choices[i].names[((const uint8_t *)s)[choices[i].ofs]]));
-	json_object_set_new(row, "filter",
-			    json_string(vb->filter ? expression_text(vb->filter) : ""));
-	json_object_set_new(row, "exempt",
-			    json_string(vb->exempt ? expression_text(vb->exempt) : ""));
+	json_object_set_new(row, "ifname", json_string(vb->name));
 	return row;
 }
 
@@ -321,7 +192,7 @@ static int rings_show(struct cmd_call *c)
 
 static const struct cmd cmds[] = {
 	{"rings.show", rings_show, CMD_ROWS, KEY_TABLE(bridge_opt), NULL},
-	{"intercept.set", intercept_set_cmd, CMD_WRITE, KEY_TABLE(set_args), NULL},
+	{"intercept.set", intercept_set_cmd, CMD_WRITE, KEY_TABLE(set_args), &keys_intercept},
 	{"intercept.show", intercept_show, CMD_ROWS, KEY_TABLE(bridge_opt), NULL},
 };
 const struct cmd_table cmds_netmap = {cmds, array_size(cmds)};

@@ -37,6 +37,7 @@ static const struct key bridge_own_keys[] = {
 	{"fdb_size", KEY_INT, KEY_PLAIN, 16, 1 << 26},
 	{"ports", KEY_STRINGS, KEY_PLAIN, 0, 0},
 	{"fdb", KEY_STRINGS, KEY_PLAIN, 0, 0},
+	{"intercept", KEY_STRINGS, KEY_PLAIN, 0, 0},
 };
 static const struct key top_keys[] = {
 	{"daemon", KEY_STRINGS, KEY_PLAIN, 0, 0},
@@ -274,6 +275,65 @@ static int fdb_item(struct parse *p, yaml_node_t *n, void *ctx)
 	return 0;
 }
 
+/* ---- interception ---- */
+
+/* Keys are the words of `viaduct intercept`: stall-ms, where the protocol has stall_ms. */
+static void swap_char(char *text, char from, char to)
+{
+	for (; *text; text++)
+		if (*text == from)
+			*text = to;
+}
+
+static int unknown_intercept_key(struct parse *p, const yaml_node_t *k, const char *name)
+{
+	const char *near = key_nearest(&keys_intercept, 1, name);
+	char word[32];
+
+	if (!near)
+		return unknown_key(p, k, NULL, 0);
+	snprintf(word, sizeof(word), "%s", near);
+	swap_char(word, '_', '-');
+	return fail_at(p, line_of(k), "unknown key \"%.64s\", did you mean \"%s\"?", scalar(k),
+		       word);
+}
+
+static int intercept_member(struct parse *p, const char *key, yaml_node_t *k, yaml_node_t *v,
+			    void *ctx)
+{
+	struct item *it = ctx;
+	const struct key *def;
+	struct key written;
+	char name[32];
+	int r;
+
+	snprintf(name, sizeof(name), "%s", key);
+	swap_char(name, '-', '_');
+	def = key_find(&keys_intercept, 1, name);
+	if (!def || strchr(key, '_'))
+		return unknown_intercept_key(p, k, name);
+	written = *def;
+	written.name = key;
+	r = take_value(p, &written, v, it->object, it->values);
+	if (!r && strcmp(key, name)) {
+		json_object_set(it->values, name, json_object_get(it->values, key));
+		json_object_del(it->values, key);
+	}
+	/* No expression has one spelling inside: it is compared with what runs. */
+	if (!r && !def->choices && def->type == KEY_STRING && !strcmp(scalar(v), "none"))
+		json_object_set_new(it->values, name, json_string(""));
+	json_object_set_new(it->own, name, json_integer((json_int_t)line_of(v)));
+	return r;
+}
+
+static int intercept_settings(struct parse *p, yaml_node_t *v, json_t *bridge, const char *object)
+{
+	json_t *o = json_object_get(bridge, "intercept");
+	struct item it = {json_object_get(o, "lines"), json_object_get(o, "values"), object};
+
+	return each_member(p, v, "intercept", intercept_member, &it);
+}
+
 /* ---- bridges ---- */
 
 static int bridge_member(struct parse *p, const char *key, yaml_node_t *k, yaml_node_t *v,
@@ -289,14 +349,17 @@ static int bridge_member(struct parse *p, const char *key, yaml_node_t *k, yaml_
 		return each_item(p, v, "ports", port_item, json_object_get(it->own, "ports"));
 	if (!strcmp(key, "fdb"))
 		return each_item(p, v, "fdb", fdb_item, json_object_get(it->own, "fdb"));
+	if (!strcmp(key, "intercept"))
+		return intercept_settings(p, v, it->own, it->object);
 	return take_value(p, def, v, it->object, it->values);
 }
 
 static int bridge_item(struct parse *p, const char *name, yaml_node_t *k, yaml_node_t *v, void *ctx)
 {
 	json_t *values = json_object();
-	json_t *bridge = json_pack("{s:s, s:I, s:o, s:[], s:[]}", "name", name, "line",
-				   (json_int_t)line_of(k), "values", values, "ports", "fdb");
+	json_t *bridge = json_pack("{s:s, s:I, s:o, s:[], s:[], s:{s:{}, s:{}}}", "name", name,
+				   "line", (json_int_t)line_of(k), "values", values, "ports", "fdb",
+				   "intercept", "values", "lines");
 	char object[32];
 	struct item it = {bridge, values, object};
 	struct ctl_error err;

@@ -6,8 +6,9 @@
  * A parsed configuration is a JSON object:
  *   {"daemon": {key: value}, "bridges": [{"name", "line", "values": {…}, "ports": [{"name" or
  *    "match", "tap", "driver", "file", "values": {…}, "line"}], "fdb": [{"mac", "port", "kind",
- *    "vlan", "line"}]}]}
- * "ports" and "fdb" are always there; "driver", "file", "port", "kind" and "vlan" if written.
+ *    "vlan", "line"}], "intercept": {"values": {…}, "lines": {key: line}}}]}
+ * "ports", "fdb" and "intercept" are always there; "driver", "file", "port", "kind" and "vlan" if
+ * written.
  */
 #pragma once
 

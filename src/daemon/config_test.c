@@ -37,6 +37,58 @@ static const char *string_of(const json_t *o, const char *key)
 	return json_string_value(json_object_get(o, key));
 }
 
+static void interception(void **state)
+{
+	struct config *c = good("bridges:\n"
+				"  br0:\n"
+				"    intercept:\n"
+				"      mode: copy\n"
+				"      fail: closed\n"
+				"      overflow: pass\n"
+				"      stall-ms: 250\n"
+				"      reserved: take\n"
+				"      reserved-tx: on\n"
+				"      oversize: multislot\n"
+				"      rings: 4\n"
+				"      filter: tcp port 80\n"
+				"      exempt: none\n"
+				"  br1:\n");
+	json_t *o = json_object_get(config_bridge(c, "br0"), "intercept");
+	json_t *want = json_pack("{s:s, s:s, s:s, s:i, s:s, s:b, s:s, s:i, s:s, s:s}", "mode",
+				 "copy", "fail", "closed", "overflow", "pass", "stall_ms", 250,
+				 "reserved", "take", "reserved_tx", 1, "oversize", "multislot",
+				 "rings", 4, "filter", "tcp port 80", "exempt", "");
+
+	assert_true(json_equal(json_object_get(o, "values"), want));
+	o = json_object_get(o, "lines");
+	assert_int_equal(json_integer_value(json_object_get(o, "stall_ms")), 7);
+	assert_int_equal(json_integer_value(json_object_get(o, "filter")), 12);
+	o = json_object_get(json_object_get(config_bridge(c, "br1"), "intercept"), "values");
+	assert_int_equal(json_object_size(o), 0);
+	json_decref(want);
+	config_free(c);
+}
+
+#define INTERCEPT(line) "bridges:\n  br0:\n    intercept:\n      " line "\n"
+
+static void interception_errors(void **state)
+{
+	bad(INTERCEPT("stall_ms: 5"),
+	    "v.yaml:4: unknown key \"stall_ms\", did you mean \"stall-ms\"?");
+	bad(INTERCEPT("mood: all"), "v.yaml:4: unknown key \"mood\", did you mean \"mode\"?");
+	bad(INTERCEPT("mode: some"),
+	    "v.yaml:4: bridge br0: mode some: not one of auto, all, local, copy, none");
+	bad(INTERCEPT("rings: 31"), "v.yaml:4: bridge br0: rings 31 is out of range 1 to 30");
+	bad(INTERCEPT("stall-ms: 0"),
+	    "v.yaml:4: bridge br0: stall-ms 0 is out of range 1 to 3600000");
+	bad(INTERCEPT("reserved-tx: perhaps"),
+	    "v.yaml:4: reserved-tx must be true or false, not \"perhaps\"");
+	bad("bridges:\n  br0:\n    intercept: all\n",
+	    "v.yaml:3: intercept must be a mapping of keys to values");
+	bad("bridges:\n  br0:\n    intercep:\n      mode: all\n",
+	    "v.yaml:3: unknown key \"intercep\", did you mean \"intercept\"?");
+}
+
 static void everything(void **state)
 {
 	struct config *c = good("daemon:\n"
@@ -227,6 +279,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything),
+		cmocka_unit_test(interception),
+		cmocka_unit_test(interception_errors),
 		cmocka_unit_test(nothing_is_a_configuration_too),
 		cmocka_unit_test(a_name_goes_before_a_pattern),
 		cmocka_unit_test(unknown_keys_name_the_nearest),

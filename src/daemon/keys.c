@@ -2,6 +2,7 @@
 #include "daemon/keys.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -38,6 +39,25 @@ static const struct key port_keys[] = {
 	{"fdb_max_learned", KEY_INT, KEY_PLAIN, 0, 1 << 26},
 };
 const struct key_table keys_port = {port_keys, array_size(port_keys)};
+
+static const char *const modes[] = {"auto", "all", "local", "copy", "none", NULL};
+static const char *const fails[] = {"open", "closed", NULL};
+static const char *const overflows[] = {"drop", "pass", NULL};
+static const char *const reserved[] = {"hide", "copy", "take", NULL};
+static const char *const oversizes[] = {"pass", "multislot", "drop", NULL};
+static const struct key intercept_keys[] = {
+	{"mode", KEY_STRING, KEY_PLAIN, 0, 0, modes},
+	{"fail", KEY_STRING, KEY_PLAIN, 0, 0, fails},
+	{"overflow", KEY_STRING, KEY_PLAIN, 0, 0, overflows},
+	{"reserved", KEY_STRING, KEY_PLAIN, 0, 0, reserved},
+	{"oversize", KEY_STRING, KEY_PLAIN, 0, 0, oversizes},
+	{"reserved_tx", KEY_BOOL, KEY_PLAIN, 0, 0},
+	{"stall_ms", KEY_INT, KEY_PLAIN, 1, 3600000},
+	{"rings", KEY_INT, KEY_PLAIN, 1, 30}, /* ENDPOINT_RINGS_MAX */
+	{"filter", KEY_STRING, KEY_PLAIN, 0, 0},
+	{"exempt", KEY_STRING, KEY_PLAIN, 0, 0},
+};
+const struct key_table keys_intercept = {intercept_keys, array_size(intercept_keys)};
 
 static const struct key daemon_keys[] = {
 	{"workers", KEY_INT, KEY_PLAIN, 1, 64},
@@ -146,6 +166,21 @@ static int check_int(const struct key *k, int64_t v, const char *object, struct 
 	return 0;
 }
 
+static int check_choice(const struct key *k, const char *text, const char *object,
+			struct ctl_error *err)
+{
+	char list[80] = "";
+
+	for (size_t i = 0; k->choices[i]; i++) {
+		if (!strcmp(text, k->choices[i]))
+			return 0;
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? ", " : "",
+			 k->choices[i]);
+	}
+	return ctl_fail(err, CTL_E_VALUE, "%s: %s %.32s: not one of %s", object, k->name, text,
+			list);
+}
+
 int key_check(const struct key *k, const json_t *value, const char *object, struct ctl_error *err)
 {
 	if (!type_fits(k->type, value))
@@ -155,6 +190,8 @@ int key_check(const struct key *k, const json_t *value, const char *object, stru
 		return check_int(k, json_integer_value(value), object, err);
 	if (k->type == KEY_STRING && (k->rule == KEY_MAC || k->rule == KEY_MAC_OR_AUTO))
 		return check_mac(k, json_string_value(value), object, err);
+	if (k->choices)
+		return check_choice(k, json_string_value(value), object, err);
 	return 0;
 }
 

@@ -35,6 +35,7 @@ struct key {
 	enum key_type type;
 	enum key_rule rule;
 	int64_t min, max;
+	const char *const *choices; /* string: one of these, NULL at the end; NULL: any */
 };
 
 struct key_table {
@@ -47,6 +48,8 @@ struct key_table {
 extern const struct key_table keys_bridge;
 /* Flags and values of a port. */
 extern const struct key_table keys_port;
+/* Interception and access, per bridge. The choices are in the order of core/intercept.h's enums. */
+extern const struct key_table keys_intercept;
 /* The daemon's own keys of the configuration file. */
 extern const struct key_table keys_daemon;
 

@@ -46,6 +46,18 @@ static void arguments(void **state)
 			 CTL_E_MAC);
 }
 
+static void choices(void **state)
+{
+	json_t *obj = json_pack("{s:s}", "fail", "closed");
+	struct ctl_error err;
+
+	assert_int_equal(keys_check(&keys_intercept, 1, obj, "bridge br0", &err), 0);
+	json_object_set_new(obj, "fail", json_string("close"));
+	assert_int_equal(keys_check(&keys_intercept, 1, obj, "bridge br0", &err), CTL_E_VALUE);
+	assert_string_equal(err.text, "bridge br0: fail close: not one of open, closed");
+	json_decref(obj);
+}
+
 static void names_of_devices(void **state)
 {
 	static const char *const bad[] = {
@@ -97,6 +109,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arguments),
+		cmocka_unit_test(choices),
 		cmocka_unit_test(names_of_devices),
 		cmocka_unit_test(text_to_values),
 	};

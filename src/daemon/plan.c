@@ -20,6 +20,7 @@
 #include "daemon/bridges.h"
 #include "daemon/cmd.h"
 #include "daemon/config.h"
+#include "daemon/diversion.h"
 #include "daemon/ports.h"
 #include "sys/clock.h"
 #include "sys/netlink.h"
@@ -153,6 +154,42 @@ static int change_bridge(struct plan *p, const json_t *b, struct vbridge *vb)
 	return r;
 }
 
+static const json_t *intercept_values(const json_t *bridge)
+{
+	return json_object_get(json_object_get(bridge, "intercept"), "values");
+}
+
+/* Interception of a bridge that is there. */
+static int change_intercept(struct plan *p, const json_t *b)
+{
+	struct vbridge *vb = bridges_find(p->d, text_of(b, "name"));
+	json_t *now = diversion_get(vb), *defaults = diversion_defaults(), *args, *undo, *pending;
+	json_t *diff = config_difference(now, intercept_values(config_bridge(p->old, vb->name)),
+					 intercept_values(b), defaults);
+	int r = 0;
+
+	if (diff) {
+		undo = restrict_to(now, diff);
+		args = json_copy(diff);
+		json_object_set_new(undo, "bridge", json_string(vb->name));
+		json_object_set_new(args, "bridge", json_string(vb->name));
+		r = step(p, b, "intercept.set", args);
+		if (r)
+			json_decref(undo);
+		else
+			push_undo(p, "intercept.set", undo);
+		if (!r)
+			note_settings(p, "intercept", vb->name, diff);
+		pending = !r && json_object_get(diff, "rings") ? diversion_pending(vb) : NULL;
+		if (pending)
+			note(p, pending);
+	}
+	json_decref(diff);
+	json_decref(now);
+	json_decref(defaults);
+	return r;
+}
+
 static int do_bridges(struct plan *p)
 {
 	const json_t *list = json_object_get(p->new->root, "bridges");
@@ -163,6 +200,8 @@ static int do_bridges(struct plan *p)
 		struct vbridge *vb = bridges_find(p->d, text_of(b, "name"));
 
 		r = vb ? change_bridge(p, b, vb) : make_bridge(p, b);
+		if (!r)
+			r = change_intercept(p, b);
 	}
 	return r;
 }
@@ -542,13 +581,32 @@ static void do_daemon(struct plan *p)
 
 /* ---- entry points ---- */
 
+/* An error has the line of the value. */
+static int check_intercept(const struct config *c, const json_t *b, struct ctl_error *err)
+{
+	const json_t *lines = json_object_get(json_object_get(b, "intercept"), "lines");
+	char object[32];
+	const char *key;
+	json_t *at;
+
+	snprintf(object, sizeof(object), "bridge %s", text_of(b, "name"));
+	if (!diversion_check(intercept_values(b), object, &key, err))
+		return 0;
+	at = json_pack("{s:O}", "line", json_object_get(lines, key));
+	config_error_at(c, at, err);
+	json_decref(at);
+	return err->code;
+}
+
 int plan_check(struct daemon *d, const struct config *c, struct ctl_error *err)
 {
 	const json_t *list = json_object_get(c->root, "bridges");
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		const json_t *ports = json_object_get(json_array_get(list, i), "ports");
+		const json_t *b = json_array_get(list, i), *ports = json_object_get(b, "ports");
 
+		if (check_intercept(c, b, err))
+			return err->code;
 		for (size_t j = 0; j < json_array_size(ports); j++) {
 			const json_t *port = json_array_get(ports, j);
 			struct port_request req = {

@@ -345,6 +345,70 @@ def test_settings(net):
     assert "filter" in d.fails("intercept", "br0", "filter", "no such ( thing")
 
 
+def test_settings_from_the_file(lab):
+    """What `viaduct intercept` knows, in viaduct.yaml; a reload is all or nothing."""
+    d = lab.daemon()
+    conf = lab.dir / "v.yaml"
+    default = {"mode": "auto", "fail": "open", "overflow": "drop", "stall_ms": 1000, "reserved": "hide",
+               "reserved_tx": False, "oversize": "pass", "rings": 1, "filter": "", "exempt": ""}
+
+    def settings(bridge="br0"):
+        return d.json("intercept", bridge)[0]
+
+    def write(*lines):
+        conf.write_text("bridges:\n  br0:\n    intercept:\n" + "".join(f"      {x}\n" for x in lines))
+
+    def matches(**want):
+        assert settings().items() >= (default | want).items()
+
+    write("mode: copy", "fail: closed", "overflow: pass", "stall-ms: 250", "reserved: take", "reserved-tx: on",
+          "oversize: multislot", "rings: 2", "filter: tcp port 80", "exempt: udp")
+    d.cli("check", conf)
+    d.cli("reload", conf)
+    matches(mode="copy", fail="closed", overflow="pass", stall_ms=250, reserved="take", reserved_tx=True,
+            oversize="multislot", rings=2, filter="tcp port 80", exempt="udp")
+    assert d.cli("reload", conf).stdout == "nothing to change\n"
+    write("mode: copy", "filter: icmp")
+    assert 'filter "icmp"' in d.cli("reload", conf).stdout
+    matches(mode="copy", filter="icmp")  # what the file does not say any more has its default
+    d.cli("intercept", "br0", "fail", "closed")
+    d.cli("reload", conf)
+    matches(mode="copy", filter="icmp", fail="closed")  # what it never said is left alone
+
+    for lines, where, what in ((["mode: all", "filter: tcp prt 80"], ":5: ", "filter: can't parse filter expression"),
+                               (["filter: icmp", "exempt: 'host ('"], ":5: ", "exempt: can't parse filter expression"),
+                               (["mode: al"], ":4: ", "mode al: not one of auto, all"),
+                               (["stal-ms: 4"], ":4: ", 'did you mean "stall-ms"?')):
+        write(*lines)
+        for command in ("check", "reload"):
+            text = d.fails(command, conf)
+            assert f"{conf}{where}" in text and what in text and text.count("\n") == 1, text
+    write("mode: all", "filter: udp")
+    conf.write_text(conf.read_text() + "    ports:\n      - name: tap:t0\n      - name: lo0\n        driver: warp\n")
+    d.fails("reload", conf)
+    write("mode: all", "filter: udp")
+    conf.write_text(conf.read_text() + "    fdb:\n      - mac: 'ff:00:00:00:00:01'\n        kind: local\n")
+    d.fails("reload", conf)
+    matches(mode="copy", filter="icmp", fail="closed")
+
+
+def test_rings_change_when_the_programs_are_gone(net):
+    lab, d, a, b = net
+    p = Program(lab, d)
+    conf = lab.dir / "v.yaml"
+    conf.write_text("bridges:\n  br0:\n    intercept:\n      rings: 2\n")
+    text = d.cli("reload", conf).stdout
+    assert "it gets 2 rings when the programs that have it open with 1 let go of it" in text and str(p.pid) in text
+    text = d.cli("intercept", "br0", "rings", "3").stderr
+    assert "it gets 3 rings" in text and "nmpass" in text, text
+    assert len(p.rings()) == 4
+    p.end()
+    p = Program(lab, d)
+    assert len(p.rings()) == 12
+    assert d.cli("intercept", "br0", "rings", "3").stderr == ""
+    p.end()
+
+
 def test_rings(net):
     """Two rings: both directions of a flow in one, flows in both."""
     lab, d, a, b = net
