@@ -441,10 +441,29 @@ static void status_kernel(struct cli *c, const json_t *names)
 	status_line(c, "kernel bridges", text);
 }
 
+/* "p1 ingress tcx" and the like, a line each. */
+static void status_attached(struct cli *c, const json_t *attached)
+{
+	char text[128], others[32];
+	const json_t *a;
+	size_t i;
+
+	json_array_foreach(attached, i, a)
+	{
+		const json_int_t n = row_int(a, "others");
+
+		snprintf(others, sizeof(others), n ? ", %lld of others" : "", (long long)n);
+		snprintf(text, sizeof(text), "  %s %s: %s%s%s", row_text(a, "ifname"),
+			 row_text(a, "where"), row_text(a, "how"),
+			 row_bool(a, "gate") ? ", gate" : "", others);
+		status_line(c, "", text);
+	}
+}
+
 static void status_bridges(struct cli *c, const json_t *bridges)
 {
 	char text[128], count[32];
-	json_t *br;
+	const json_t *br;
 	size_t i;
 
 	if (json_array_size(bridges) == 0)
@@ -456,9 +475,11 @@ static void status_bridges(struct cli *c, const json_t *bridges)
 		json_int_t n = json_is_array(ports) ? (json_int_t)json_array_size(ports)
 						    : json_integer_value(ports);
 
-		snprintf(text, sizeof(text), "%s, %s", row_text(br, "ifname"),
-			 fmt_plural(n, "port", "ports", count, sizeof(count)));
+		snprintf(text, sizeof(text), "%s, %s%s", row_text(br, "ifname"),
+			 fmt_plural(n, "port", "ports", count, sizeof(count)),
+			 row_bool(br, "adopted") ? ", adopted" : "");
 		status_line(c, i ? "" : "bridges", text);
+		status_attached(c, json_object_get(br, "attached"));
 	}
 }
 

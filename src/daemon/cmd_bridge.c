@@ -118,8 +118,8 @@ static json_t *bridge_row(struct vbridge *vb)
 		"operstate", vb->host ? ports_operstate(vb->host) : "NOTPRESENT", "kernel",
 		vb->adopted != NULL, "adopted", vb->adopted != NULL, "worker",
 		(int)worker_id(vb->w), "ports", port_names(vb), "linkinfo", "info_kind",
-		kinds[bridge_kind(vb->br)], "info_data", info_data(vb), "flags",
-		flag_names(vb->host));
+		kinds[bridge_kind(vb->br)], "info_data",
+		vb->adopted ? json_object() : info_data(vb), "flags", flag_names(vb->host));
 }
 
 /* Kernel bridges and their members, from one snapshot. */

@@ -136,11 +136,12 @@ static json_t *port_row(struct vport *vp)
 	const struct bport *bp = vp->wp.bp;
 	struct port_job job;
 	char mac[MAC_TEXT_SIZE];
-	json_t *data = ports_get(vp);
+	json_t *data = vp->vb->adopted ? json_object() : ports_get(vp); /* else the kernel's */
 
 	read_job(&job, vp);
 	json_object_set_new(data, "state", json_string(bport_state_name(bp->state)));
-	json_object_set_new(data, "fdb_n_learned", json_integer(job.n_learned));
+	if (!vp->vb->adopted)
+		json_object_set_new(data, "fdb_n_learned", json_integer(job.n_learned));
 	return json_pack("{s:s, s:i, s:s, s:i, s:s, s:s, s:s, s:i, s:s, s:b, s:s, s:{s:s, s:o}}",
 			 "ifname", vp->name, "ifindex", (int)vp->ifindex, "master", vp->vb->name,
 			 "port_no", bp->no, "driver",

@@ -8,11 +8,13 @@
 #include "base/compiler.h"
 #include "base/log.h"
 #include "base/mac.h"
+#include "daemon/adopt.h"
 #include "daemon/bridges.h"
 #include "daemon/cmd.h"
 #include "daemon/events.h"
 #include "daemon/ports.h"
 #include "daemon/server.h"
+#include "sys/bpf.h"
 #include "sys/clock.h"
 #include "sys/netlink.h"
 
@@ -67,6 +69,35 @@ static json_t *memory(struct daemon *d)
 			 "big_free", (json_int_t)st.n_big_free);
 }
 
+/* What is attached where, and what others have there: their tools do not list tcx. */
+static void note_attached(json_t *to, const struct vport *vp, bool egress, bool place, bool gate)
+{
+	const char *how = vp->port ? vp->port->mode : "-";
+	const uint32_t all = sys_bpf_tcx_count(vp->ifindex, egress);
+	const uint32_t ours = !strcmp(how, "tcx") ? (uint32_t)place + gate : 0;
+
+	if (place || gate)
+		json_array_append_new(to, json_pack("{s:s, s:s, s:s, s:b, s:i}", "ifname", vp->name,
+						    "where", egress ? "egress" : "ingress", "how",
+						    how, "gate", gate, "others",
+						    (int)(all - min_of(ours, all))));
+}
+
+static json_t *attached(struct vbridge *vb)
+{
+	const bool gated = vb->adopted->gated;
+	json_t *a = json_array();
+
+	for_each_port(vp, vb)
+	{
+		const bool member = !vp->host && !vp->self;
+
+		note_attached(a, vp, false, !vp->host, vp->self && gated);
+		note_attached(a, vp, true, vp->host, member && gated);
+	}
+	return a;
+}
+
 static json_t *bridges(struct daemon *d)
 {
 	json_t *a = json_array();
@@ -78,6 +109,9 @@ static json_t *bridges(struct daemon *d)
 		for_each_port(vp, vb) n += !vp->host && !vp->self;
 		json_array_append_new(a, json_pack("{s:s, s:i, s:b}", "ifname", vb->name, "ports",
 						   n, "adopted", vb->adopted != NULL));
+		if (vb->adopted)
+			json_object_set_new(json_array_get(a, json_array_size(a) - 1), "attached",
+					    attached(vb));
 	}
 	return a;
 }

@@ -70,6 +70,28 @@ void sys_bpf_allow_tcx(bool allowed)
 	no_tcx = !allowed;
 }
 
+/* And BPF_PROG_QUERY. */
+struct query_tcx {
+	uint32_t ifindex;
+	uint32_t attach_type;
+	uint32_t flags;
+	uint32_t attach_flags;
+	uint64_t prog_ids;
+	uint32_t count;
+	uint32_t pad;
+	uint64_t prog_attach_flags, link_ids, link_attach_flags, revision;
+};
+
+uint32_t sys_bpf_tcx_count(uint32_t ifindex, bool egress)
+{
+	struct query_tcx attr = {
+		.ifindex = ifindex,
+		.attach_type = egress ? TCX_EGRESS : TCX_INGRESS,
+	};
+
+	return syscall(SYS_bpf, BPF_PROG_QUERY, &attr, sizeof(attr)) < 0 ? 0 : attr.count;
+}
+
 static int link_create_tcx(int prog_fd, uint32_t ifindex, bool egress)
 {
 	struct link_create_tcx attr = {

@@ -57,6 +57,9 @@ void sys_bpf_let_go(struct sys_bpf_attachment *a);
  */
 void sys_bpf_tc_clean(uint32_t ifindex, bool egress, const char *prog_name, bool made_clsact);
 
+/* How many tcx programs there are on that side, everybody's; 0 also where the kernel has no tcx. */
+uint32_t sys_bpf_tcx_count(uint32_t ifindex, bool egress);
+
 /* Is there such a filter of ours on the device? */
 bool sys_bpf_tc_find(uint32_t ifindex, bool egress, const char *prog_name);
 

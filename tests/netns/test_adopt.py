@@ -401,6 +401,18 @@ def test_dry_run(net):
     assert not next(r for r in d.json("show") if r["ifname"] == "br0")["adopted"]
 
 
+def test_status_lists_what_is_attached(net):
+    lab, d, a, b = net
+    d.cli("adopt", "br0", "fail", "closed")
+    out = d.cli("status").stdout
+    for line in ("br0 ingress", "br0 egress", f"{a.port} ingress", f"{b.port} egress"):
+        assert line in out, out
+    assert "of others" not in out and "gate" in out
+    br = next(r for r in d.status()["bridges"] if r["ifname"] == "br0")
+    assert br["adopted"] and len(br["attached"]) == 6
+    d.cli("release", "br0")
+
+
 def test_confirm(net):
     lab, d, a, b = net
     d.cli("adopt", "br0", "confirm", "1")
