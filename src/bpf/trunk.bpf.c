@@ -20,10 +20,9 @@
 #define BELL_NS 1000000000ull
 
 /* Set before loading. */
-const volatile __u32 vd_trunk;   /* ifindex of the trunk */
-const volatile __u64 vd_cookie;  /* of the socket that puts frames back */
-const volatile __u16 vd_seen;    /* tc_index of a frame that was put back; random, not 0 */
-const volatile __u64 vd_hang_ns; /* a worker that reads nothing for so long hangs; 0 = never */
+const volatile __u32 vd_trunk;  /* ifindex of the trunk */
+const volatile __u64 vd_cookie; /* of the socket that puts frames back */
+const volatile __u16 vd_seen;   /* tc_index of a frame that was put back; random, not 0 */
 
 struct trunk_shared vd_shared;
 struct trunk_place vd_places[TRUNK_PLACES];
@@ -87,20 +86,22 @@ static __always_inline void ring_bell(struct __sk_buff *skb, __u64 now_ns)
 	bpf_skb_vlan_pop(skb);
 }
 
-/* Looks at the age of the oldest frame that was not read, and makes this one the oldest if there is
- * none. */
+/*
+ * Looks at the age of the oldest frame that was not read, and makes this one the oldest if there is
+ * none.
+ */
 static __always_inline int worker_hangs(struct __sk_buff *skb)
 {
-	__u64 oldest_ns = vd_shared.oldest_ns, now_ns;
+	__u64 oldest_ns = vd_shared.oldest_ns, hang_ns = vd_shared.hang_ns, now_ns;
 
-	if (!vd_hang_ns)
+	if (!hang_ns)
 		return 0;
 	now_ns = bpf_ktime_get_ns();
 	if (!oldest_ns) {
 		vd_shared.oldest_ns = now_ns;
 		return 0;
 	}
-	if ((__s64)(now_ns - oldest_ns) <= (__s64)vd_hang_ns)
+	if ((__s64)(now_ns - oldest_ns) <= (__s64)hang_ns)
 		return 0;
 	ring_bell(skb, now_ns);
 	return 1;

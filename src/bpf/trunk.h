@@ -46,9 +46,10 @@ struct trunk_shared {
 	 */
 	unsigned long long oldest_ns;
 	unsigned long long pad[7];
-	unsigned long long gated;      /* dropped at gates */
-	unsigned long long bell_ns;    /* when a place rang for the worker */
-	unsigned int take_reserved;    /* all but 00 and 01 */
-	unsigned int closed;           /* fail closed */
+	unsigned long long gated;   /* dropped at gates */
+	unsigned long long bell_ns; /* when a place rang for the worker */
+	unsigned long long hang_ns; /* a worker that reads nothing for so long hangs; 0 = never */
+	unsigned int closed;        /* then frames are dropped, and where no plan is yet */
+	unsigned int take_reserved; /* all but 00 and 01 */
 	unsigned long long exempt[64]; /* bit per VLAN id */
 };

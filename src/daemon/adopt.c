@@ -80,10 +80,9 @@ static void follow_plan(struct worker_bridge *wb)
 	const uint8_t member = local ? TRUNK_PASS : nic;
 	const uint8_t self = !bridge || local ? nic : TRUNK_PASS;
 	const bool reserved = ic->set.reserved != INTERCEPT_HIDE || nic == TRUNK_COPY;
-	const bool closed = ic->set.fail == INTERCEPT_CLOSED;
 
 	if (likely(!ad->dirty && member == ad->member && self == ad->self && host == ad->host &&
-		   reserved == ad->reserved && closed == ad->closed))
+		   reserved == ad->reserved))
 		return;
 	ad->dirty = false;
 	ad->member = member;
@@ -91,10 +90,7 @@ static void follow_plan(struct worker_bridge *wb)
 	ad->host = host;
 	if (reserved != ad->reserved)
 		trunk_set_reserved(ad->trunk, reserved);
-	if (closed != ad->closed)
-		trunk_set_closed(ad->trunk, closed);
 	ad->reserved = reserved;
-	ad->closed = closed;
 	tell_places(wb, ad);
 }
 
@@ -287,11 +283,18 @@ void adopt_follow_fail(struct vbridge *vb)
 	struct adopted *ad = vb->adopted;
 	const bool closed = bridge_intercept(vb->br)->set.fail == INTERCEPT_CLOSED;
 
-	/* A device has no way out that is not a way in. */
-	if (!ad->trunk || bridge_kind(vb->br) != BRIDGE_ADOPTED || closed == ad->gated)
+	if (!ad->trunk)
 		return;
-	ad->gated = closed;
-	set_gates(ad);
+	/* Gates come after the trunk is closed, and go before it is open. */
+	if (closed)
+		trunk_set_fail(ad->trunk, true, ADOPT_HANG_MS);
+	/* A device has no way out that is not a way in. */
+	if (bridge_kind(vb->br) == BRIDGE_ADOPTED && closed != ad->gated) {
+		ad->gated = closed;
+		set_gates(ad);
+	}
+	if (!closed)
+		trunk_set_fail(ad->trunk, false, ADOPT_HANG_MS);
 }
 
 struct left_job {
@@ -405,7 +408,6 @@ static int attach(struct adopted *ad, const struct netlink_link *l, struct ctl_e
 	if (r)
 		return fail_errno(r, vb->name, why, err);
 	ad->ifindex = l->ifindex;
-	ad->closed = cfg.closed;
 	ad->reserved = false;
 	ad->rx = (struct worker_port){.port = trunk_port(ad->trunk), .bridge = &vb->wb};
 	ad->rx.port->bufs = worker_bufs(vb->w);

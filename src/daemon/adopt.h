@@ -33,7 +33,7 @@ struct adopted {
 	/* the worker's */
 	bool dirty;                 /* places came or changed */
 	uint8_t member, self, host; /* enum trunk_action, as told to places */
-	bool reserved, closed;
+	bool reserved;
 };
 
 /*

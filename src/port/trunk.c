@@ -35,6 +35,7 @@
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "bpf/trunk.h"
 #include "bpf/trunk.skel.h"
 #include "port/afpacket_rx.h"
@@ -43,6 +44,8 @@
 #include "port/helper.h"
 #include "port/trunk_gate.h"
 #include "sys/clock.h"
+
+LOG_MODULE("port/trunk");
 
 #define SNDBUF (64 << 20)
 
@@ -179,8 +182,6 @@ static int load(struct trunk *t, const struct trunk_config *cfg, const char **re
 		return error_origin(-ENOMEM);
 	}
 	o->rodata->vd_trunk = t->tap.ifindex;
-	o->bss->vd_shared.closed = cfg->closed;
-	o->rodata->vd_hang_ns = (uint64_t)cfg->hang_ms * 1000000u;
 	while (!o->rodata->vd_seen)
 		if (getrandom((void *)&o->rodata->vd_seen, sizeof(o->rodata->vd_seen), 0) < 0)
 			return error_origin(-errno);
@@ -193,6 +194,7 @@ static int load(struct trunk *t, const struct trunk_config *cfg, const char **re
 				   : "the kernel refuses its BPF programs";
 		return error_origin(r);
 	}
+	trunk_set_fail(t, cfg->closed, cfg->hang_ms);
 	return 0;
 }
 
@@ -251,6 +253,7 @@ int trunk_open(const struct trunk_config *cfg, struct trunk **ret, const char **
 		trunk_close(t);
 		return error_trace(r);
 	}
+	log_debug("%s: trunk %s, %s", cfg->name, t->head.name, t->tap.uso ? "uso" : "no uso");
 	*ret = t;
 	return 0;
 }
@@ -452,6 +455,7 @@ int trunk_gate_open(struct trunk *t, uint32_t ifindex, enum trunk_where where, c
 	struct gate *g = calloc(1, sizeof(*g)), **old = find_gate(t, ifindex, egress);
 	int r;
 
+	assert(t->bpf->bss->vd_shared.closed); /* nothing would pass */
 	if (!g) {
 		*ret_why = "no memory";
 		return error_origin(-ENOMEM);
@@ -493,9 +497,12 @@ uint64_t trunk_gate_drops(const struct trunk *t)
 
 /* ---- the whole trunk ---- */
 
-void trunk_set_closed(struct trunk *t, bool closed)
+void trunk_set_fail(struct trunk *t, bool closed, uint32_t hang_ms)
 {
-	__atomic_store_n(&t->bpf->bss->vd_shared.closed, closed, __ATOMIC_RELEASE);
+	struct trunk_shared *s = &t->bpf->bss->vd_shared;
+
+	__atomic_store_n(&s->closed, closed, __ATOMIC_RELEASE);
+	__atomic_store_n(&s->hang_ns, (uint64_t)hang_ms * 1000000u, __ATOMIC_RELEASE);
 }
 
 void trunk_set_reserved(struct trunk *t, bool take)

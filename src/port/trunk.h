@@ -39,7 +39,7 @@ struct trunk_config {
 	const char *name; /* of the bridge or netdev, for people */
 	struct port_env *env;
 	struct bufcache *bufs; /* main thread's */
-	uint32_t hang_ms;      /* a worker that has not drained the trunk for so long hangs */
+	uint32_t hang_ms;      /* a worker that reads nothing for so long hangs; 0 = never */
 	bool closed; /* then, and at every place without a plan, frames are dropped; see gates */
 };
 
@@ -49,8 +49,10 @@ int trunk_open(const struct trunk_config *cfg, struct trunk **ret, const char **
 struct trunk *trunk_close(struct trunk *t);
 
 /*
- * The receiving end: a port without tx. rx() appends frames of one place at a time and sets
- * batch->in_port to its number. Owned by the trunk.
+ * The receiving end: a port without tx. rx() wants an empty batch, fills it with frames of one
+ * place and sets batch->in_port to its number. A copy (TRUNK_COPY) has FRAME_COPY: it must not be
+ * sent. After frames there may be more although the descriptor is not readable: arm() tells. Owned
+ * by the trunk.
  */
 struct port *trunk_port(struct trunk *t);
 
@@ -100,8 +102,8 @@ struct trunk_counts {
 /* Any thread. */
 void trunk_place_counts(const struct port *place, struct trunk_counts *ret);
 
-/* What happens in a hang, and at places without a plan. Any thread. */
-void trunk_set_closed(struct trunk *t, bool closed);
+/* Changes what trunk_config said. Gates come after closed = true, and go before it is false. */
+void trunk_set_fail(struct trunk *t, bool closed, uint32_t hang_ms);
 /* Reserved addresses 01:80:C2:00:00:0X (other than 00 and 01, which never are) taken as well? */
 void trunk_set_reserved(struct trunk *t, bool take);
 /* VLAN devices on top of a device: their ids never leave the kernel. 4096 bits. */

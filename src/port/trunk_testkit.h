@@ -61,7 +61,6 @@ struct world {
 	uint32_t seen[PORTS_MAX];      /* frames read, by place */
 	uint32_t longest, n_gso, n_partial, n_copies;
 	bool no_janitor;
-	bool mute; /* read, but put nothing back */
 	char before[65536];
 	uint32_t n_free, n_big_free;
 };
@@ -230,6 +229,25 @@ static inline void look(char *ret, size_t size)
 	assert_true(n > 1000 && n < size - 1);
 }
 
+/* Is all as it was? Else says the first line that is not. */
+static inline bool as_before(struct world *w, bool say)
+{
+	static char now[65536];
+	const char *a = w->before, *b = now;
+
+	look(now, sizeof(now));
+	if (!strcmp(now, w->before))
+		return true;
+	while (strcspn(a, "\n") == strcspn(b, "\n") && !strncmp(a, b, strcspn(a, "\n") + 1)) {
+		a += strcspn(a, "\n") + 1;
+		b += strcspn(b, "\n") + 1;
+	}
+	if (say)
+		print_error("was: %.*s\nis:  %.*s\n", (int)strcspn(a, "\n"), a,
+			    (int)strcspn(b, "\n"), b);
+	return false;
+}
+
 static inline struct port *add_place(struct world *w, const char *dev, enum trunk_where where,
 				     uint16_t no)
 {
@@ -351,7 +369,7 @@ static inline uint32_t serve(struct world *w)
 		return 0;
 	note(w, &b);
 	for (uint32_t i = 0; i < b.n; i++) {
-		if (w->mute || b.frames[i].flags & FRAME_COPY)
+		if (b.frames[i].flags & FRAME_COPY)
 			buf_put_one(&w->bufs, b.frames[i].buf);
 		else
 			list[n++] = &b.frames[i];
@@ -467,9 +485,10 @@ _Noreturn static inline void stream_send(int ns, const struct sockaddr_in *a, ui
 _Noreturn static inline void stream_receive(int listener, uint32_t mb)
 {
 	static uint8_t d[1 << 20];
-	int fd = accept(listener, NULL, NULL);
+	int fd;
 
-	alarm(30);
+	alarm(60);
+	fd = accept(listener, NULL, NULL);
 	for (uint32_t i = 0; i < mb; i++) {
 		if (recv(fd, d, sizeof(d), MSG_WAITALL) != (ssize_t)sizeof(d))
 			_exit(3);
