@@ -35,6 +35,14 @@ struct {
 	__type(value, __u32);
 } vd_numbers SEC(".maps");
 
+/* TRUNK_SLOT_EXEMPT is empty while there is no expression; it goes on to the other if need be. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
+	__uint(max_entries, TRUNK_SLOTS);
+	__type(key, __u32);
+	__type(value, __u32);
+} vd_slots SEC(".maps");
+
 static __always_inline void count(unsigned long long *n)
 {
 	__sync_fetch_and_add(n, 1);
@@ -154,6 +162,37 @@ static __always_inline int copy(struct __sk_buff *skb, struct trunk_place *p, __
 	return pass(skb);
 }
 
+/* Nothing is to be done at such a place. */
+static __always_inline int is_idle(__u32 what)
+{
+	return what == TRUNK_DO_PASS || (what == TRUNK_DO_NOTHING_YET && !vd_shared.closed);
+}
+
+static __always_inline int divert(struct __sk_buff *skb, struct trunk_place *p, __u32 no)
+{
+	const __u32 what = p->what;
+
+	/* A gate further on is not to think that it was let pass. */
+	skb->tc_index = 0;
+	if (what == TRUNK_DO_TAKE)
+		return take(skb, p, no);
+	if (what == TRUNK_DO_COPY)
+		return copy(skb, p, no);
+	return is_idle(what) ? pass(skb) : drop(p);
+}
+
+/* The rest of at_place(), when an expression did not match: by tail call, so it looks again. */
+SEC("tc")
+int vd_take(struct __sk_buff *skb)
+{
+	__u32 key = TRUNK_KEY(skb->ifindex, skb->cb[0] & 1);
+	__u32 *no = bpf_map_lookup_elem(&vd_numbers, &key);
+
+	if (!no || *no >= TRUNK_PLACES)
+		return vd_shared.closed ? TC_ACT_SHOT : TC_ACT_UNSPEC;
+	return divert(skb, &vd_places[*no], *no);
+}
+
 static __always_inline int at_place(struct __sk_buff *skb, __u32 egress)
 {
 	__u32 key = TRUNK_KEY(skb->ifindex, egress), *no = bpf_map_lookup_elem(&vd_numbers, &key);
@@ -169,7 +208,7 @@ static __always_inline int at_place(struct __sk_buff *skb, __u32 egress)
 		return pass(skb);
 	}
 	what = p->what;
-	if (what == TRUNK_DO_PASS || (what == TRUNK_DO_NOTHING_YET && !vd_shared.closed))
+	if (is_idle(what))
 		return pass(skb);
 	if (is_reserved(skb)) {
 		count(&p->reserved);
@@ -179,11 +218,11 @@ static __always_inline int at_place(struct __sk_buff *skb, __u32 egress)
 		count(&p->exempt);
 		return pass(skb);
 	}
-	if (what == TRUNK_DO_TAKE)
-		return take(skb, p, *no);
-	if (what == TRUNK_DO_COPY)
-		return copy(skb, p, *no);
-	return drop(p);
+	/* What it matches goes on from there. */
+	skb->cb[0] = egress;
+	pass(skb);
+	bpf_tail_call(skb, &vd_slots, TRUNK_SLOT_EXEMPT);
+	return divert(skb, p, *no);
 }
 
 SEC("tc")

@@ -12,6 +12,11 @@
 /* The mark of a frame that is put back: the device, and this bit for its ingress. */
 #define TRUNK_MARK_INGRESS 0x80000000u
 
+/* Slots of the program array: what an expression excepts (sys/cbpf.h), and who takes the rest. */
+#define TRUNK_SLOT_EXEMPT 0u
+#define TRUNK_SLOT_TAKE   1u
+#define TRUNK_SLOTS       2u
+
 /* Key of a place in the map of numbers. */
 #define TRUNK_KEY(ifindex, egress) ((ifindex) << 1 | (egress))
 

@@ -30,6 +30,7 @@
 #include "base/log.h"
 #include "daemon/endpoint.h"
 #include "daemon/events.h"
+#include "daemon/expression.h"
 #include "daemon/ports.h"
 #include "port/trunk.h"
 #include "sys/loop.h"
@@ -378,6 +379,24 @@ static void join_if_member(void *ctx, bool gone, const struct netlink_link *l)
 		add_member(ad, l);
 }
 
+/* A program that the kernel does not take is no loss: the engine looks at each frame, too. */
+void adopt_follow_exempt(struct vbridge *vb)
+{
+	const struct sock_filter *prog = NULL;
+	const char *why = NULL;
+	uint32_t n = 0;
+
+	if (!vb->adopted->trunk)
+		return;
+	if (vb->exempt)
+		prog = expression_program(vb->exempt, &n);
+	if (trunk_set_exempt(vb->adopted->trunk, prog, n, &why))
+		log_info(
+			"%s: exempt frames come to the daemon and go on from there: the expression "
+			"%s",
+			vb->name, why);
+}
+
 /* ---- attaching and detaching ---- */
 
 static void close_trunk(struct adopted *ad)
@@ -427,6 +446,7 @@ static int attach(struct adopted *ad, const struct netlink_link *l, struct ctl_e
 		netlink_links(vb->d->nl, join_if_member, ad);
 	ad->gated = false;
 	adopt_follow_fail(vb);
+	adopt_follow_exempt(vb);
 	return 0;
 }
 

@@ -54,8 +54,9 @@ void adopt_release(struct vbridge *vb);
  * False when there were none.
  */
 bool adopt_open_gates(struct daemon *d, const struct netlink_link *bridge);
-/* `fail` was set: gates come or go. */
+/* `fail` was set: gates come or go. `exempt` was: what never leaves the kernel. */
 void adopt_follow_fail(struct vbridge *vb);
+void adopt_follow_exempt(struct vbridge *vb);
 /*
  * Takes programs off the kernel's devices, but gates stay; netmap programs are gone already. Of
  * bridges_close().

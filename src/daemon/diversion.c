@@ -188,5 +188,7 @@ int diversion_set(struct vbridge *vb, const json_t *values, struct ctl_error *er
 		swap_expression(&vb->exempt, exempt);
 	if (vb->adopted)
 		adopt_follow_fail(vb);
+	if (vb->adopted && has_exempt)
+		adopt_follow_exempt(vb);
 	return 0;
 }

@@ -57,6 +57,13 @@ const char *expression_text(const struct expression *e)
 	return e->text;
 }
 
+const struct sock_filter *expression_program(const struct expression *e, uint32_t *ret_n)
+{
+	*ret_n = e->prog.bf_len;
+	/* libpcap's struct bpf_insn is the same. */
+	return (const struct sock_filter *)e->prog.bf_insns;
+}
+
 bool expression_match(void *ctx, const struct frame *f)
 {
 	const struct expression *e = ctx;

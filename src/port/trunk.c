@@ -32,6 +32,7 @@
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/compiler.h"
 #include "base/err.h"
@@ -43,6 +44,7 @@
 #include "port/env.h"
 #include "port/helper.h"
 #include "port/trunk_gate.h"
+#include "sys/cbpf.h"
 #include "sys/clock.h"
 
 LOG_MODULE("port/trunk");
@@ -503,6 +505,36 @@ void trunk_set_fail(struct trunk *t, bool closed, uint32_t hang_ms)
 
 	__atomic_store_n(&s->closed, closed, __ATOMIC_RELEASE);
 	__atomic_store_n(&s->hang_ns, (uint64_t)hang_ms * 1000000u, __ATOMIC_RELEASE);
+}
+
+static int set_slot(const struct trunk *t, uint32_t slot, int fd)
+{
+	int r = bpf_map_update_elem(bpf_map__fd(t->bpf->maps.vd_slots), &slot, &fd, BPF_ANY);
+
+	return r ? error_origin(-errno) : 0;
+}
+
+int trunk_set_exempt(struct trunk *t, const struct sock_filter *prog, uint32_t n,
+		     const char **ret_why)
+{
+	const struct cbpf_target rest = {bpf_map__fd(t->bpf->maps.vd_slots), TRUNK_SLOT_TAKE};
+	const uint32_t slot = TRUNK_SLOT_EXEMPT;
+	int fd, r;
+
+	if (n == 0) {
+		bpf_map_delete_elem(rest.map_fd, &slot);
+		return 0;
+	}
+	*ret_why = "the kernel refuses its program";
+	r = set_slot(t, TRUNK_SLOT_TAKE, bpf_program__fd(t->bpf->progs.vd_take));
+	if (r)
+		return error_trace(r);
+	fd = cbpf_load(prog, n, &rest, ret_why);
+	if (fd < 0)
+		return error_trace(fd);
+	r = set_slot(t, slot, fd);
+	close(fd);
+	return error_trace(r);
 }
 
 void trunk_set_reserved(struct trunk *t, bool take)

@@ -33,6 +33,7 @@ enum trunk_action {
 	TRUNK_DROP, /* fail closed, and nobody there */
 };
 
+struct sock_filter; /* linux/filter.h */
 struct trunk;
 
 struct trunk_config {
@@ -104,6 +105,13 @@ void trunk_place_counts(const struct port *place, struct trunk_counts *ret);
 
 /* Changes what trunk_config said. Gates come after closed = true, and go before it is false. */
 void trunk_set_fail(struct trunk *t, bool closed, uint32_t hang_ms);
+/*
+ * Frames that this classic BPF program matches never leave the kernel, whatever the plan; n 0: none
+ * do. Frames with a tag beside them are always taken, for user space to decide: sys/cbpf.h. 0 or
+ * -errno with a fragment, and the former program stays. Main thread.
+ */
+int trunk_set_exempt(struct trunk *t, const struct sock_filter *prog, uint32_t n,
+		     const char **ret_why);
 /* Reserved addresses 01:80:C2:00:00:0X (other than 00 and 01, which never are) taken as well? */
 void trunk_set_reserved(struct trunk *t, bool take);
 /* VLAN devices on top of a device: their ids never leave the kernel. 4096 bits. */

@@ -735,6 +735,50 @@ static void clsact_works_as_tcx_does(void **state)
 	assert_true(as_before(w, true));
 }
 
+/* ---- what an expression excepts ---- */
+
+/* Classic BPF as of "ether proto N": its frames are exempt. */
+static void exempt_type(struct world *w, uint16_t type)
+{
+	const struct sock_filter prog[] = {
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, type, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 65535),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const char *why = NULL;
+
+	assert_int_equal(
+		trunk_set_exempt(w->trunk, type ? prog : NULL, type ? array_size(prog) : 0, &why),
+		0);
+}
+
+static void exempt_frames_stay_in_the_kernel(void **state)
+{
+	static const enum trunk_action plans[] = {TRUNK_TAKE, TRUNK_COPY, TRUNK_DROP};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < array_size(plans); i++) {
+		plan(w, plans[i]);
+		exempt_type(w, 0x88b5); /* what send_one() sends */
+		send_one(w);
+		assert_true(arrives(w));
+		assert_int_equal(serve_n(w, 1), 0);
+		exempt_type(w, 0x88b6);
+		send_one(w);
+		assert_int_equal(arrives(w), plans[i] == TRUNK_COPY);
+		if (plans[i] == TRUNK_DROP)
+			continue;
+		assert_int_equal(serve_n(w, 1), 1);
+		assert_int_equal(arrives(w), plans[i] == TRUNK_TAKE);
+	}
+	plan(w, TRUNK_TAKE);
+	exempt_type(w, 0);
+	send_one(w);
+	assert_int_equal(serve_n(w, 1), 1);
+	assert_true(arrives(w));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, world_up, world_down)
 
 int main(void)
@@ -752,6 +796,7 @@ int main(void)
 		T(copies_are_copies),
 		T(reserved_addresses),
 		T(exempt_vlans_stay_in_the_kernel),
+		T(exempt_frames_stay_in_the_kernel),
 		T(a_hanging_worker_is_passed_by),
 		T(the_bell_wakes_a_sleeping_worker),
 		T(closed_means_dropped),

@@ -180,6 +180,31 @@ def test_copies_that_come_back_go_nowhere(net):
     d.cli("release", "br0")
 
 
+def test_exempt_never_leaves_the_kernel(net):
+    """What the expression matches passes a daemon that does not even run."""
+    lab, d, a, b = net
+    d.cli("adopt", "br0", "fail", "closed", "exempt", "icmp or arp")
+    os.kill(d.pid, signal.SIGSTOP)
+    try:
+        assert lost(a.ping(b.addr, 20, "-i", "0.01")) == 0
+    finally:
+        L.sh("kill", "-CONT", *L.sh("ip", "netns", "pids", lab.switch.name).split())
+    d.cli("intercept", "br0", "exempt", "none")
+    assert " 0 received" in a.ping(b.addr, 3, "-w", "1", check=False)
+    d.cli("release", "br0")
+
+
+def test_the_ssh_connection_is_exempt(net):
+    lab, d, a, b = net
+    argv = ["env", f"SSH_CONNECTION={a.addr} 40022 {b.addr} 22", L.VIADUCT, "--run-dir", d.run_dir, "adopt", "br0"]
+    lab.switch.run(*argv)
+    exempt = next(r for r in d.json("intercept", "br0") if r["ifname"] == "br0")["exempt"]
+    assert exempt == f"tcp and host {a.addr} and host {b.addr} and port 40022 and port 22"
+    lab.switch.run(*argv, "exempt", "none")
+    assert not next(r for r in d.json("intercept", "br0") if r["ifname"] == "br0")["exempt"]
+    d.cli("release", "br0")
+
+
 # ---- following the kernel ----
 
 def test_members_come_and_go(net):
