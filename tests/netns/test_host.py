@@ -137,7 +137,7 @@ def test_bridge_down_drops_for_the_host_only(lab):
     d, a, b = with_address(lab)
     d.ns.ip("link", "set", "br0", "down")
     a.ping(b.addr)
-    assert "0 received" in a.ping("10.77.255.1", 2, "-W", "1", check=False)
+    assert "0 received" in a.ping("10.77.255.1", 2, "-w", "2", check=False)
 
 
 def test_addresses_survive_a_killed_daemon(lab):

@@ -82,7 +82,7 @@ def test_mtu_change_is_followed(lab):
     a.ping(b.addr, 2, "-s", "8000", "-M", "do")
     d.ns.ip("link", "set", b.port, "mtu", 1500)
     wait_for(lambda: d.port(b.port)["mtu"] == 1500, "shown")
-    a.ping(b.addr, 1, "-s", "8000", "-M", "do", "-W", "1", check=False)
+    a.ping(b.addr, 1, "-s", "8000", "-M", "do", "-w", "2", check=False)
     wait_for(lambda: d.drop("egress-mtu"), "dropped by name")
     a.ping(b.addr)
 
