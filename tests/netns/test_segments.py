@@ -138,6 +138,8 @@ CASES = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_like_the_kernel(path, name):
+    if CASES[name][1] == UDP_L4 and L.KERNEL < (6, 2):
+        pytest.skip("the kernel's reference needs a packet socket that takes UDP segmentation (Linux 6.2)")
     frame = partial(CASES[name][0], *CASES[name][1:3], os.urandom(CASES[name][3]))
     capture = packet_socket(path["d"], "eth0", vnet=False)
     out = packet_socket(path["a"], "eth0", vnet=True)
