@@ -80,14 +80,26 @@ static lanes load(const uint8_t *p)
 	return v;
 }
 
-/* Sum of the 32-bit words of size bytes, a multiple of 64, as loaded. */
-static uint64_t sum_blocks(const uint8_t *p, size_t size)
+static void store(uint8_t *p, lanes v)
+{
+	memcpy(p, &v, sizeof(v));
+}
+
+/* Sum of the 32-bit words of size bytes, a multiple of 64, as loaded. to: NULL, or a copy. */
+static inline uint64_t sum_blocks(uint8_t *to, const uint8_t *p, size_t size)
 {
 	lanes high0 = {0}, high1 = {0}, all0 = {0}, all1 = {0};
 
 	for (const uint8_t *end = p + size; p < end; p += 64) {
 		lanes a = load(p), b = load(p + 16), c = load(p + 32), d = load(p + 48);
 
+		if (to) {
+			store(to, a);
+			store(to + 16, b);
+			store(to + 32, c);
+			store(to + 48, d);
+			to += 64;
+		}
 		all0 += a;
 		high0 += a >> 32;
 		all1 += b;
@@ -151,7 +163,17 @@ uint16_t bytes_sum(const void *data, size_t size, uint32_t start)
 	uint64_t sum = swap_to_be(fold(start));
 
 	if (blocks)
-		sum += fold(sum_blocks(p, blocks));
+		sum += fold(sum_blocks(NULL, p, blocks));
 	sum += sum_tail(p + blocks, size - blocks);
 	return swap_to_be(fold(sum));
+}
+
+uint16_t bytes_copy_sum(void *to, const void *from, size_t size)
+{
+	const size_t blocks = size & ~(size_t)63;
+	const uint8_t *p = from;
+	uint64_t sum = fold(sum_blocks(to, p, blocks));
+
+	memcpy((uint8_t *)to + blocks, p + blocks, size - blocks);
+	return swap_to_be(fold(sum + sum_tail(p + blocks, size - blocks)));
 }

@@ -27,3 +27,5 @@ void bytes_skip(struct bytes *b, size_t size);
 
 /* RFC 1071 sum of size bytes, folded to 16 bits but not complemented, as big-endian words. */
 uint16_t bytes_sum(const void *p, size_t size, uint32_t start);
+/* The same of bytes that are copied meanwhile, to a place that does not overlap; start is 0. */
+uint16_t bytes_copy_sum(void *to, const void *from, size_t size);

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -79,6 +80,23 @@ static void sum_of_ones_and_of_unaligned_bytes(void **state)
 	assert_int_equal(bytes_sum(d, 0, 0xffff0000), 0xffff);
 }
 
+/* Every length around the blocks, every alignment; nothing is written behind the copy. */
+static void sum_of_what_is_copied(void **state)
+{
+	uint8_t d[1501], to[1600];
+
+	srand(3);
+	for (size_t i = 0; i < sizeof(d); i++)
+		d[i] = (uint8_t)rand();
+	for (size_t n = 0; n + 16 < sizeof(d); n += n < 200 ? 1 : 37) {
+		memset(to, 0xa5, sizeof(to));
+		assert_int_equal(bytes_copy_sum(to + n % 32, d + n % 16, n),
+				 slow_sum(d + n % 16, n, 0));
+		assert_memory_equal(to + n % 32, d + n % 16, n);
+		assert_int_equal(to[n % 32 + n], 0xa5);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -86,6 +104,7 @@ int main(void)
 		cmocka_unit_test(past_the_end_fails_and_stays_failed),
 		cmocka_unit_test(sum_equals_the_plain_definition),
 		cmocka_unit_test(sum_of_ones_and_of_unaligned_bytes),
+		cmocka_unit_test(sum_of_what_is_copied),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -609,8 +609,7 @@ static void fill_segment(const struct cut *c, const struct frame *f, struct fram
 	uint32_t sum;
 
 	memcpy(s->data, c->bytes, c->h.end);
-	memcpy(s->data + c->h.end, f->data + c->h.end + index * f->gso_size, size);
-	sum = bytes_sum(s->data + c->h.end, size, 0);
+	sum = bytes_copy_sum(s->data + c->h.end, f->data + c->h.end + index * f->gso_size, size);
 	sum += c->h.tcp ? finish_tcp(c, f, s, index, sum) : finish_udp(c, s, sum);
 	for (uint32_t i = c->h.n; i-- > 0;)
 		sum = finish_layer(c, s, i, index, sum);
