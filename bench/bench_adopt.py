@@ -25,7 +25,7 @@ METRICS = ["tcp_gbit", "tcp4_gbit", "frames_m", "ping_ms", "ping_p99_ms"]
 
 class Contender(N.Contender):
     def __init__(self, kind):
-        e2e.Contender.__init__(self, "kernel")
+        e2e.Contender.__init__(self, "trunk" if kind == "trunk" else "kernel")
         self.name = kind
         try:
             if kind in ("adopted", "pass", "pass-copy"):
@@ -35,10 +35,6 @@ class Contender(N.Contender):
                 self.start_pass()
             elif kind.startswith("nfqueue"):
                 self.start_nfqueue("32" if kind == "nfqueue-batch" else "0")
-            elif kind == "trunk":
-                p = self.lab.background(self.lab.switch, L.BUILD / "bench/trunk",
-                                        *(h.port for h in self.lab.hosts), stdout=subprocess.PIPE)
-                assert p.stdout.readline() == "ready\n", "the trunk's loop did not start"
         except BaseException:
             self.close()
             raise

@@ -7,6 +7,7 @@
 Kinds, each between two hosts on veths: the kernel's bridge without br_netfilter ("kernel"), viaduct's
 without a program ("packet"), with `pass` and with `pass --copy`, and the kernel's bridge with a program
 that accepts all from NFQUEUE, one verdict a packet ("nfqueue") or one for up to 32 ("nfqueue-batch").
+"bare-twice" is what two processes in a row can do at all (bench/bare.c).
 Measured as in bench/e2e.py: in turn, medians over the rounds; frames are 60 bytes of UDP over IPv4,
 because br_netfilter shows nothing else to NFQUEUE. A rate counts when one of three trials lost at most
 0.1 %.
@@ -22,7 +23,7 @@ import e2e
 
 L = e2e.L
 BASE = {"kernel": "kernel", "packet": "packet", "pass": "packet", "pass-copy": "packet", "nfqueue": "kernel",
-        "nfqueue-batch": "kernel"}
+        "nfqueue-batch": "kernel", "bare-twice": "bare-twice"}
 
 
 class Contender(e2e.Contender):
@@ -170,9 +171,11 @@ def show(r, kinds):
             print(f"{k:28}" + "".join(f"{cell(r, k, c):>26}" for c in columns))
     for g in r["goals"]:
         print(f"{'reached' if g['reached'] else 'MISSED':8} {g['goal']}: {g['value']}")
-    if "packet" in kinds and "frames_m" in r["inline"]["packet"]:
-        print(f"The ceiling of frames here is {r['inline']['packet']['frames_m']:.3f} M/s: viaduct without a program;"
-              f" {m['cores']} cores carry sender, worker, program and receiver.")
+    print(f"The ceiling here: {m['cores']} cores carry sender, bridge, program and receiver.")
+    for kind, what in (("packet", "viaduct without a program"), ("bare-twice", "two processes that only receive and send"),
+                       ("nfqueue-batch", "NFQUEUE at its best")):
+        if kind in kinds and columns:
+            print(f"  {what}: " + ", ".join(f"{c} {cell(r, kind, c)}" for c in columns[:3]))
 
 
 def cell(r, kind, column):

@@ -31,7 +31,8 @@ LOSS = 0.001
 
 
 class Contender:
-    """Two hosts joined by a bridge of one kind; "bare" is bench/bare.c, the floor for user space;
+    """Two hosts joined by a bridge of one kind; "bare" is bench/bare.c, the floor for user space,
+    "bare-twice" two of them with a veth between: the floor where two processes see each frame;
     "trunk" is the kernel's bridge with bench/trunk.c, which takes each frame out and puts it back.
 
     A kind may carry the daemon's spin in microseconds: "packet/100".
@@ -61,6 +62,11 @@ class Contender:
                 L.wait_for(lambda: "vdt-" in sw.ip("link"), "the trunk's device")
         elif kind == "bare":
             self.lab.background(sw, L.BUILD / "bench" / "bare", *(h.port for h in self.lab.hosts))
+        elif kind == "bare-twice":
+            sw.ip("link", "add", "mid0", "type", "veth", "peer", "name", "mid1")
+            for dev, h in zip(("mid0", "mid1"), self.lab.hosts):
+                sw.ip("link", "set", dev, "up")
+                self.lab.background(sw, L.BUILD / "bench" / "bare", dev, h.port)
         elif kind == "tap":
             self.tap_ends()
         else:
