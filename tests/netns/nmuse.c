@@ -129,6 +129,8 @@ static unsigned long long run_offsets(const char *bridge)
 			check(!((p[0].revents | p[1].revents) & POLLERR), "POLLERR");
 		n += pass(nic, host) + pass(host, nic);
 	}
+	nmport_close(nic);
+	nmport_close(host);
 	return n;
 }
 
@@ -171,6 +173,7 @@ static unsigned long long run_forward(char *bridge)
 		for (int i = d->first_rx_ring; i <= d->last_rx_ring; i++)
 			n += mark(NETMAP_RXRING(d->nifp, i));
 	}
+	nmport_close(d);
 	return n;
 }
 
