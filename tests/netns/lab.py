@@ -138,13 +138,15 @@ class Ns:
 class Raw:
     """Raw frames on one device, tags where they were on the wire."""
 
-    def __init__(self, ns, dev):
+    def __init__(self, ns, dev, promisc=True):
         self.s = ns.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self.s.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
         self.s.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
         self.s.setsockopt(socket.SOL_SOCKET, 33, 16 << 20)  # SO_RCVBUFFORCE
         with ns.enter():
             self.s.bind((dev, ETH_P_ALL))
+            if not promisc:
+                return
             # PACKET_ADD_MEMBERSHIP, promiscuous: goes with the socket
             self.s.setsockopt(SOL_PACKET, 1, struct.pack("iHH8s", socket.if_nametoindex(dev), 1, 0, b""))
 
