@@ -7,10 +7,11 @@
  * whose program hangs. A program that sleeps is woken by a byte on each descriptor that binds the
  * ring.
  *
- * A ring hangs when frames wait in it and its head has not moved for stall_ms. Then what no sync
- * has shown to the program goes on without it, and no more is put in until its head moves again.
- * What it has seen stays its own: if it comes back later, it goes on then, so nothing goes out
- * twice.
+ * A ring hangs when frames wait in it and its head has not moved for stall_ms, or when nothing can
+ * be put into it because the program wrote a buffer into its next slot that is not its own. Then
+ * what no sync has shown to the program goes on without it, and no more is put in until its head
+ * moves again. What it has seen stays its own: if it comes back later, it goes on then, so nothing
+ * goes out twice.
  */
 #include "daemon/inspect.h"
 
@@ -246,13 +247,17 @@ static bool is_stalled(const struct inspect *in, struct inspect_ring *r, uint64_
 {
 	const struct intercept_settings *s = &bridge_intercept(in->wb->br)->set;
 
-	return r->state == (INTERCEPT_BOUND | INTERCEPT_SYNCED) &&
-	       now_ns >= r->moved_ns + s->stall_ms * NS_PER_MS && ringcheck_rx_waiting(&r->rc) > 0;
+	if (r->state != (INTERCEPT_BOUND | INTERCEPT_SYNCED))
+		return false;
+	return ringcheck_rx_blocked(&r->rc, in->bufs) ||
+	       (now_ns >= r->moved_ns + s->stall_ms * NS_PER_MS &&
+		ringcheck_rx_waiting(&r->rc) > 0);
 }
 
 static void stall(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
 {
 	r->counters.n_stalls++;
+	r->moved_ns = now_ns;
 	set_state(in, r, r->state | INTERCEPT_STALLED);
 	inspect_withdraw(in, r, RINGCHECK_UNSEEN, now_ns);
 	in->ops.event(in->ops.ctx, INSPECT_STALL, r);
@@ -299,6 +304,7 @@ bool inspect_has_room(const struct inspect *in, bool host)
 
 static void look_at_rx(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
 {
+	const uint64_t stall_ns = bridge_intercept(in->wb->br)->set.stall_ms * NS_PER_MS;
 	const uint32_t n_syncs = ring_read(&r->rc.shadow->prog.n_syncs);
 	bool changed;
 
@@ -313,6 +319,10 @@ static void look_at_rx(struct inspect *in, struct inspect_ring *r, uint64_t now_
 	if (r->state & INTERCEPT_STALLED && n_syncs != r->n_syncs &&
 	    ringcheck_rx_waiting(&r->rc) == 0)
 		changed = true;
+	/* A ring that nothing can be put into is back when it can, but not each moment. */
+	if (unlikely(r->state & INTERCEPT_STALLED && r->rc.blocked))
+		changed =
+			now_ns >= r->moved_ns + stall_ns && !ringcheck_rx_blocked(&r->rc, in->bufs);
 	if (changed)
 		moved(in, r, now_ns);
 	r->head = r->rc.head;

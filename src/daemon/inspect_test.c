@@ -703,6 +703,39 @@ static void test_bell_before_sleep(void **state)
 	assert_int_equal(l->rings[0][0].counters.n_bells, 3);
 }
 
+/* Nothing can be put into a ring whose next slot is wrong: it is not waited for. */
+static void test_wrong_slot(void **state)
+{
+	struct lab *l = *state;
+	struct netmap_slot *s = &l->app[0][0].ring->slot[0];
+	const uint32_t buf = s->buf_idx;
+
+	worker_call(l->w, set_stall_here, l);
+	become_reader(l);
+	s->buf_idx = UINT32_MAX;
+	send_frame(l, 1); /* finds out */
+	for (int i = 0; i < TRIES && !l->n_stalls; i++)
+		usleep(1000);
+	for (uint8_t i = 2; i < 5; i++) {
+		sync_all(l); /* alive as it may be */
+		send_frame(l, i);
+		assert_true(receive_frame(l, TRIES));
+		assert_int_equal(l->bytes[50], i);
+	}
+	assert_int_equal(l->n_stalls, 1);
+	s->buf_idx = buf;
+	for (int i = 0; i < TRIES && !l->n_returns; i++) {
+		sync_all(l);
+		usleep(1000);
+	}
+	assert_int_equal(l->n_returns, 1);
+	send_frame(l, 5);
+	wait_for_frames(l, 1);
+	pass_one(l);
+	assert_true(receive_frame(l, TRIES));
+	assert_int_equal(l->bytes[50], 5);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -719,6 +752,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bell_before_sleep, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_wrong_slot, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

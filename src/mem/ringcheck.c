@@ -261,6 +261,20 @@ uint32_t ringcheck_rx_waiting(struct ringcheck *rc)
 	return ring_distance(rc->head, rc->pos, rc->n);
 }
 
+bool ringcheck_rx_blocked(struct ringcheck *rc, struct bufcache *b)
+{
+	uint32_t buf;
+
+	if (likely(!rc->blocked))
+		return false;
+	buf = ring_read_slot(slot_at(rc, rc->pos)).buf_idx;
+	if (!buf_take(b, buf, rc->owner))
+		return true;
+	buf_give(b, buf, rc->owner);
+	rc->blocked = false;
+	return false;
+}
+
 /* Takes the old buffers of k slots from pos on: all or none. */
 static inline bool take_old(struct ringcheck *rc, struct bufcache *b, uint32_t *ret, uint32_t k)
 {

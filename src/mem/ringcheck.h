@@ -155,6 +155,9 @@ uint32_t ringcheck_rx_withdraw(struct ringcheck *rc, struct bufcache *b, enum ri
 /* RX: slots that the program has not released, shown or not. Stalled: some, and rc->head unmoved.
  */
 uint32_t ringcheck_rx_waiting(struct ringcheck *rc);
+/* RX: nothing can be put in, because the next slot holds no buffer of the program's. Looks again.
+ */
+bool ringcheck_rx_blocked(struct ringcheck *rc, struct bufcache *b);
 
 /*
  * Makes what was done since the last call visible to the program's next sync. ts_us: wall clock of
