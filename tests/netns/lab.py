@@ -392,7 +392,7 @@ class Lab:
         where = self.dir.with_name(self.dir.name + "-failed")
         shutil.copytree(self.dir, where, ignore=lambda d, names: [n for n in names if n.endswith(".sock")])
         for i, d in enumerate(self.daemons):
-            for what in (["status"], ["-d", "link", "show"], ["stats"], ["drops"]):
+            for what in (["status"], ["-d", "link", "show"], ["stats"], ["drops"], ["rings"]):
                 with contextlib.suppress(Exception):
                     out = d.cli("-j", "-p", *what, check=False)
                     (where / f"daemon{i}-{what[-1]}").write_text(out.stdout + out.stderr)

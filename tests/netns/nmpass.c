@@ -41,6 +41,9 @@ static uint8_t *region;
 static uint32_t tid;
 static volatile sig_atomic_t stop;
 static bool slow;
+}
+
+static uint64_t seed = 88172645463325252ULL; /* VIADUCT_SEED */
 
 static void die(const char *what)
 {
@@ -233,9 +236,11 @@ static void drain(struct port *p)
 /* A byte or a word somewhere in what the program can write to. */
 static void scribble_ring(struct nmsync_ring *r)
 {
-	static uint64_t x = 88172645463325252ULL;
+	static uint64_t x;
 	uint32_t *word;
 
+	if (!x)
+		x = seed;
 	x ^= x << 13;
 	x ^= x >> 7;
 	x ^= x << 17;
@@ -306,6 +311,8 @@ int main(int argc, char **argv)
 		if (!strncmp(argv[i], "host-rings=", 11))
 			reg.nr_host_tx_rings = reg.nr_host_rx_rings = (uint16_t)atoi(argv[i] + 11);
 	}
+	if (getenv("VIADUCT_SEED"))
+		seed += strtoull(getenv("VIADUCT_SEED"), NULL, 0);
 	tid = (uint32_t)syscall(SYS_gettid);
 	signal(SIGTERM, on_term);
 	open_port(&nic, argv[1], argv[2], &reg);
