@@ -681,6 +681,29 @@ def test_memory_runs_out(net):
     d.cli("delbr", "br1")
 
 
+def test_buffers_run_out(net):
+    """Programs that ask for all buffers there are get a part; ports and other programs go on."""
+    lab, d, a, b = net
+    p = Program(lab, d)
+    greedy, got = [], []
+    for _ in range(20):
+        s = sock(d)
+        error, body, _ = request(d, s, 1, register(0x1, extra=(1 << 32) - 1))
+        greedy.append(s)
+        if error:
+            assert error == 12  # ENOMEM
+            break
+        got.append(struct.unpack_from("<I", body, 40)[0])
+    assert len(got) > 3 and sum(got) > 140000, got
+    assert sum(pool(d)) > 0
+    assert lost(a.ping(b.addr, 50, "-i", "0.01")) == 0
+    L.tcp_transfer(a.ns, b.ns, b.addr, size=4 << 20)
+    assert p.side()["gso"]["whole"] > 0
+    for s in greedy:
+        s.close()
+    p.end()
+
+
 def test_monitor_tells(net):
     lab, d, a, b = net
     m = lab.background(d.ns, L.VIADUCT, "--run-dir", d.run_dir, "-j", "monitor", "link", stdout=subprocess.PIPE)
