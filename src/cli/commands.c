@@ -160,6 +160,7 @@ static const struct arg_spec args_intercept[] = {
 	{"rings", "rings", ARG_UINT, 0, "N"},
 	{"filter", "filter", ARG_TEXT, 0, "EXPRESSION|none"},
 	{"exempt", "exempt", ARG_TEXT, 0, "EXPRESSION|none"},
+	{"access", "access", ARG_TEXT, 0, "USER,@GROUP,...|none"},
 	END};
 static const struct arg_spec args_adopt[] = {{"bridge", NULL, ARG_DEV, ARG_REQUIRED, "BR|DEV"},
 					     {"fail", "fail", ARG_CHOICE, 0, NULL, "open|closed"},
@@ -238,7 +239,8 @@ const struct command commands[] = {
 	{"intercept", NULL, args_intercept, cmd_intercept, "intercept.set",
 	 "what netmap programs get to see of a bridge",
 	 "Without a setting it shows them. An expression is one quoted word in the syntax of "
-	 "pcap-filter(7). See viaduct-netmap(4)."},
+	 "pcap-filter(7). `access` lists who may open the bridge besides root. See "
+	 "viaduct-netmap(4)."},
 
 	{"stats", NULL, args_name, cmd_stats, NULL, "counters of each port",
 	 "With -d also what the driver and the offload code did."},

@@ -102,7 +102,7 @@ static void print_settings(struct cli *c, const json_t *row)
 	static const char *const words[][2] = {{"mode", "mode"},         {"fail", "fail"},
 					       {"overflow", "overflow"}, {"reserved", "reserved"},
 					       {"oversize", "oversize"}, {"filter", "filter"},
-					       {"exempt", "exempt"}};
+					       {"exempt", "exempt"},     {"access", "access"}};
 	char buf[512];
 
 	fprintf(c->out, "%s: rings %lld stall-ms %lld reserved-tx %s", row_text(row, "ifname"),

@@ -10,11 +10,13 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/mac.h"
+#include "daemon/access.h"
 #include "daemon/adopt.h"
 #include "daemon/endpoint.h"
 #include "daemon/events.h"
 #include "daemon/expression.h"
 #include "daemon/keys.h"
+#include "daemon/netmap_sock.h"
 #include "daemon/ports.h"
 #include "sys/netlink.h"
 
@@ -168,6 +170,8 @@ static void vbridge_free(struct vbridge *vb)
 	expression_free(vb->filter);
 	expression_free(vb->exempt);
 	adopt_free(vb->adopted);
+	access_free(vb->access);
+	netmap_sock_follow(vb->d->netmap_sock);
 	free(vb);
 }
 

@@ -19,6 +19,7 @@
 
 #define BRIDGE_ALIAS "viaduct bridge" /* IFLA_IFALIAS of our TAPs */
 
+struct access;
 struct adopted;
 struct expression;
 struct vport;
@@ -36,6 +37,7 @@ struct vbridge {
 	uint32_t n_rings; /* of a netmap port that is opened on it, of each kind */
 	struct expression *filter, *exempt; /* of interception; NULL: none */
 	struct adopted *adopted;            /* NULL: a bridge of ours; else daemon/adopt.h */
+	struct access *access;              /* who may open it; NULL: root and the daemon's group */
 	/* the worker's, see events.c */
 	struct limit limits[BRIDGE_EVENT_N];
 	uint64_t n_events[BRIDGE_EVENT_N];

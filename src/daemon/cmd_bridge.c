@@ -9,6 +9,7 @@
 #include "base/mac.h"
 #include "daemon/bridges.h"
 #include "daemon/cmd.h"
+#include "daemon/diversion.h"
 #include "daemon/ports.h"
 #include "sys/netlink.h"
 
@@ -66,11 +67,14 @@ static json_t *info_data(struct vbridge *vb)
 {
 	const struct bridge_settings *s = bridge_settings(vb->br);
 	struct stats_job job = {.vb = vb};
+	json_t *intercept;
 	char id[24];
 
 	worker_call(vb->w, read_stats, &job);
+	intercept = diversion_get(vb);
 	snprintf(id, sizeof(id), "8000.%012llx", (unsigned long long)bridge_mac(vb->br));
-	return json_pack("{s:i, s:i, s:I, s:I, s:i, s:b, s:b, s:b, s:i, s:i, s:s, s:I, s:I, s:I}",
+	return json_pack("{s:i, s:i, s:I, s:I, s:i, s:b, s:b, s:b, s:i, s:i, s:s, s:I, s:I, s:I, "
+			 "s:o}",
 			 "ageing_time", (int)s->ageing_time_s, "fdb_max_learned",
 			 (int)s->fdb_max_learned, "fdb_n_learned", (json_int_t)job.st.n_learned,
 			 "fdb_size", (json_int_t)vb->fdb_size, "group_fwd_mask", s->group_fwd_mask,
@@ -78,7 +82,7 @@ static json_t *info_data(struct vbridge *vb)
 			 "promisc", s->promisc, "stp_state", 0, "priority", 32768, "bridge_id", id,
 			 "n_moved", (json_int_t)job.n_events[BRIDGE_FDB_MOVED], "n_full",
 			 (json_int_t)job.n_events[BRIDGE_FDB_FULL], "n_own_source",
-			 (json_int_t)job.n_events[BRIDGE_OWN_SOURCE]);
+			 (json_int_t)job.n_events[BRIDGE_OWN_SOURCE], "intercept", intercept);
 }
 
 static json_t *port_names(struct vbridge *vb)

@@ -34,10 +34,13 @@ static const struct key fdb_keys[] = {
 	{"vlan", KEY_INT, KEY_PLAIN, 0, 4094},
 };
 static const struct key bridge_own_keys[] = {
-	{"fdb_size", KEY_INT, KEY_PLAIN, 16, 1 << 26},
-	{"ports", KEY_STRINGS, KEY_PLAIN, 0, 0},
-	{"fdb", KEY_STRINGS, KEY_PLAIN, 0, 0},
-	{"intercept", KEY_STRINGS, KEY_PLAIN, 0, 0},
+	{"fdb_size", KEY_INT, KEY_PLAIN, 16, 1 << 26}, {"ports", KEY_STRINGS, KEY_PLAIN, 0, 0},
+	{"fdb", KEY_STRINGS, KEY_PLAIN, 0, 0},         {"intercept", KEY_STRINGS, KEY_PLAIN, 0, 0},
+	{"access", KEY_STRINGS, KEY_PLAIN, 0, 0},
+};
+static const struct key access_keys[] = {
+	{"users", KEY_STRINGS, KEY_PLAIN, 0, 0},
+	{"groups", KEY_STRINGS, KEY_PLAIN, 0, 0},
 };
 static const struct key top_keys[] = {
 	{"daemon", KEY_STRINGS, KEY_PLAIN, 0, 0},
@@ -310,7 +313,8 @@ static int intercept_member(struct parse *p, const char *key, yaml_node_t *k, ya
 	snprintf(name, sizeof(name), "%s", key);
 	swap_char(name, '-', '_');
 	def = key_find(&keys_intercept, 1, name);
-	if (!def || strchr(key, '_'))
+	/* Who may open the bridge is a key of the bridge. */
+	if (!def || strchr(key, '_') || !strcmp(key, "access"))
 		return unknown_intercept_key(p, k, name);
 	written = *def;
 	written.name = key;
@@ -334,6 +338,52 @@ static int intercept_settings(struct parse *p, yaml_node_t *v, json_t *bridge, c
 	return each_member(p, v, "intercept", intercept_member, &it);
 }
 
+/* ---- access ---- */
+
+struct access_words {
+	const char *prefix; /* of each word: "@" for groups */
+	json_t **text;      /* the list so far */
+};
+
+static int access_item(struct parse *p, yaml_node_t *n, void *ctx)
+{
+	const struct access_words *w = ctx;
+	const char *word = scalar(n), *before = json_string_value(*w->text);
+	json_t *longer;
+
+	if (!word || !*word || strpbrk(word, ",@ "))
+		return fail_at(p, line_of(n), "access: not the name or number of a user or group");
+	longer = json_sprintf("%s%s%s%s", before, *before ? "," : "", w->prefix, word);
+	if (!longer)
+		return fail_at(p, line_of(n), "access: a name is not UTF-8");
+	json_decref(*w->text);
+	*w->text = longer;
+	return 0;
+}
+
+static int access_member(struct parse *p, const char *key, yaml_node_t *k, yaml_node_t *v,
+			 void *ctx)
+{
+	const struct key_table table = KEY_TABLE(access_keys);
+	struct access_words w = {strcmp(key, "groups") ? "" : "@", ctx};
+
+	if (!key_find(&table, 1, key))
+		return unknown_key(p, k, &table, 1);
+	return each_item(p, v, key, access_item, &w);
+}
+
+/* Becomes one of the values of `intercept`, as the command writes it. */
+static int access_list(struct parse *p, yaml_node_t *k, yaml_node_t *v, json_t *bridge)
+{
+	json_t *o = json_object_get(bridge, "intercept"), *text = json_string("");
+	int r = each_member(p, v, "access", access_member, &text);
+
+	json_object_set_new(json_object_get(o, "values"), "access", text);
+	json_object_set_new(json_object_get(o, "lines"), "access",
+			    json_integer((json_int_t)line_of(k)));
+	return r;
+}
+
 /* ---- bridges ---- */
 
 static int bridge_member(struct parse *p, const char *key, yaml_node_t *k, yaml_node_t *v,
@@ -351,6 +401,8 @@ static int bridge_member(struct parse *p, const char *key, yaml_node_t *k, yaml_
 		return each_item(p, v, "fdb", fdb_item, json_object_get(it->own, "fdb"));
 	if (!strcmp(key, "intercept"))
 		return intercept_settings(p, v, it->own, it->object);
+	if (!strcmp(key, "access"))
+		return access_list(p, k, v, it->own);
 	return take_value(p, def, v, it->object, it->values);
 }
 

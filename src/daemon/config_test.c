@@ -69,6 +69,34 @@ static void interception(void **state)
 	config_free(c);
 }
 
+static void access_lists(void **state)
+{
+	struct config *c = good("bridges:\n"
+				"  br0:\n"
+				"    access:\n"
+				"      users: [alice, 1001]\n"
+				"      groups:\n"
+				"        - ids\n"
+				"  br1:\n"
+				"    access: {groups: [7]}\n");
+	const json_t *o = json_object_get(config_bridge(c, "br0"), "intercept");
+
+	assert_string_equal(string_of(json_object_get(o, "values"), "access"), "alice,1001,@ids");
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(o, "lines"), "access")),
+			 3);
+	o = json_object_get(config_bridge(c, "br1"), "intercept");
+	assert_string_equal(string_of(json_object_get(o, "values"), "access"), "@7");
+	config_free(c);
+	bad("bridges:\n  br0:\n    access:\n      user: [a]\n",
+	    "v.yaml:4: unknown key \"user\", did you mean \"users\"?");
+	bad("bridges:\n  br0:\n    access:\n      users: alice\n",
+	    "v.yaml:4: users must be a list");
+	bad("bridges:\n  br0:\n    access:\n      users: ['a,b']\n",
+	    "v.yaml:4: access: not the name or number of a user or group");
+	bad("bridges:\n  br0:\n    access: [alice]\n",
+	    "v.yaml:3: access must be a mapping of keys to values");
+}
+
 #define INTERCEPT(line) "bridges:\n  br0:\n    intercept:\n      " line "\n"
 
 static void interception_errors(void **state)
@@ -281,6 +309,7 @@ int main(void)
 		cmocka_unit_test(everything),
 		cmocka_unit_test(interception),
 		cmocka_unit_test(interception_errors),
+		cmocka_unit_test(access_lists),
 		cmocka_unit_test(nothing_is_a_configuration_too),
 		cmocka_unit_test(a_name_goes_before_a_pattern),
 		cmocka_unit_test(unknown_keys_name_the_nearest),

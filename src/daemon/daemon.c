@@ -444,6 +444,9 @@ int daemon_start(struct daemon *d, const struct daemon_options *opt)
 	memset(d, 0, sizeof(*d));
 	d->opt = *opt;
 	d->lock_fd = -1;
+	d->uid_limits = (struct daemon_limits){DAEMON_UID_DESCRIPTORS, DAEMON_UID_PORTS,
+					       DAEMON_UID_EXTRA_BUFFERS};
+	d->silent_s = DAEMON_SILENT_S;
 	d->start_ns = clock_now_ns();
 	list_init(&d->bridges);
 	r = check_rights();

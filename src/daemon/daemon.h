@@ -19,7 +19,12 @@
 #define DAEMON_VERSION     "0.1.0"
 #define DAEMON_WORKERS_MAX 64
 #define DAEMON_SPIN_US     20
-#define DAEMON_CONFIG_PATH "/etc/viaduct/viaduct.yaml"
+/* Of netmap programs of one user, unless the configuration says otherwise. */
+#define DAEMON_UID_DESCRIPTORS   256
+#define DAEMON_UID_PORTS         64
+#define DAEMON_UID_EXTRA_BUFFERS 16384
+#define DAEMON_SILENT_S          60
+#define DAEMON_CONFIG_PATH       "/etc/viaduct/viaduct.yaml"
 
 struct config;
 struct endpoints;
@@ -49,7 +54,12 @@ struct daemon {
 	char run_dir[108]; /* a socket's path fits an address; this is the shorter */
 	char *config_path; /* NULL: none */
 	gid_t group;       /* may read */
-	int lock_fd;       /* pid file, locked */
+	struct daemon_limits {
+		uint32_t descriptors, ports, extra_buffers;
+	} uid_limits; /* of netmap programs of one user other than root */
+	uint32_t
+		silent_s; /* after which a netmap descriptor that asks for nothing goes; 0: never */
+	int lock_fd;      /* pid file, locked */
 	uint64_t start_ns;
 	uint64_t netns; /* inode */
 

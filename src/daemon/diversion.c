@@ -6,11 +6,13 @@
 #include <string.h>
 
 #include "base/compiler.h"
+#include "daemon/access.h"
 #include "daemon/adopt.h"
 #include "daemon/bridges.h"
 #include "daemon/endpoint.h"
 #include "daemon/expression.h"
 #include "daemon/keys.h"
+#include "daemon/netmap_sock.h"
 
 /* Settings that are words: where their enum is. */
 static const struct choice {
@@ -39,6 +41,7 @@ static json_t *to_values(const struct intercept_settings *s, uint32_t n_rings)
 	}
 	json_object_set_new(o, "filter", json_string(""));
 	json_object_set_new(o, "exempt", json_string(""));
+	json_object_set_new(o, "access", json_string(""));
 	return o;
 }
 
@@ -51,6 +54,8 @@ json_t *diversion_get(const struct vbridge *vb)
 		json_object_set_new(o, "filter", json_string(expression_text(vb->filter)));
 	if (vb->exempt)
 		json_object_set_new(o, "exempt", json_string(expression_text(vb->exempt)));
+	if (vb->access)
+		json_object_set_new(o, "access", json_string(access_text(vb->access)));
 	return o;
 }
 
@@ -94,23 +99,43 @@ static int parse_expression(const json_t *values, const char *key, const char *o
 	return *ret ? 0 : ctl_fail(err, CTL_E_VALUE, "%s: %s: %s", object, key, why);
 }
 
+/* As parse_expression(), for the list of who may open the bridge. */
+static int parse_access(const json_t *values, const char *object, struct access **ret,
+			bool *ret_given, struct ctl_error *err)
+{
+	const char *text = json_string_value(json_object_get(values, "access"));
+	char why[96];
+
+	*ret = NULL;
+	*ret_given = text;
+	if (!text || !text[0] || !strcmp(text, "none"))
+		return 0;
+	*ret = access_new(text, why, sizeof(why));
+	return *ret ? 0 : ctl_fail(err, CTL_E_VALUE, "%s: access: %s", object, why);
+}
+
 int diversion_check(const json_t *values, const char *object, const char **ret_key,
 		    struct ctl_error *err)
 {
 	static const char *const keys[] = {"filter", "exempt"};
+	struct access *a;
+	bool given;
+	int r;
 
 	for (size_t i = 0; i < array_size(keys); i++) {
 		struct expression *e;
-		bool given;
-		int r = parse_expression(values, keys[i], object, &e, &given, err);
 
+		r = parse_expression(values, keys[i], object, &e, &given, err);
 		expression_free(e);
 		if (r) {
 			*ret_key = keys[i];
 			return r;
 		}
 	}
-	return 0;
+	*ret_key = "access";
+	r = parse_access(values, object, &a, &given, err);
+	access_free(a);
+	return r;
 }
 
 struct set_job {
@@ -161,7 +186,8 @@ int diversion_set(struct vbridge *vb, const json_t *values, struct ctl_error *er
 	struct set_job job = {.vb = vb, .s = bridge_intercept(vb->br)->set};
 	const json_t *rings = json_object_get(values, "rings");
 	struct expression *filter = NULL, *exempt = NULL;
-	bool has_filter = false, has_exempt = false;
+	bool has_filter = false, has_exempt = false, has_access = false;
+	struct access *access = NULL;
 	char object[32];
 	int r;
 
@@ -169,8 +195,11 @@ int diversion_set(struct vbridge *vb, const json_t *values, struct ctl_error *er
 	r = parse_expression(values, "filter", object, &filter, &has_filter, err);
 	if (!r)
 		r = parse_expression(values, "exempt", object, &exempt, &has_exempt, err);
+	if (!r)
+		r = parse_access(values, object, &access, &has_access, err);
 	if (r) {
 		expression_free(filter);
+		expression_free(exempt);
 		return r;
 	}
 	set_plain(&job.s, values);
@@ -190,5 +219,10 @@ int diversion_set(struct vbridge *vb, const json_t *values, struct ctl_error *er
 		adopt_follow_fail(vb);
 	if (vb->adopted && has_exempt)
 		adopt_follow_exempt(vb);
+	if (has_access) {
+		access_free(vb->access);
+		vb->access = access;
+		netmap_sock_follow(vb->d->netmap_sock);
+	}
 	return 0;
 }

@@ -16,8 +16,8 @@ json_t *diversion_get(const struct vbridge *vb);
 /* Those of a new bridge. New reference. */
 json_t *diversion_defaults(void);
 /*
- * What the key tables cannot check: expressions. *ret_key is the name of the value that is wrong.
- * 0, or CTL_E_VALUE with *err filled. object: "bridge br0".
+ * What the key tables cannot check: expressions, users and groups. *ret_key is the name of the
+ * value that is wrong. 0, or CTL_E_VALUE with *err filled. object: "bridge br0".
  */
 int diversion_check(const json_t *values, const char *object, const char **ret_key,
 		    struct ctl_error *err);

@@ -416,6 +416,20 @@ static void release_in_worker(void *arg)
 				inspect_ring_del(job->p->in, &job->p->rings[host][tx][i]->r);
 }
 
+/* How many extra buffers the user may still get. */
+static uint32_t extra_left(const struct endpoints *es, uid_t uid)
+{
+	uint32_t left = es->d->uid_limits.extra_buffers;
+
+	list_for_each (i, &es->clients) {
+		const struct nm_client *c = list_entry(i, struct nm_client, node);
+
+		if (c->registered && c->peer.uid == uid)
+			left -= min_of(left, c->n_extra);
+	}
+	return left;
+}
+
 /* Extra buffers: never more than half of what is free, for ports need some, too. */
 uint32_t endpoint_grant_extra(struct endpoints *es, struct nm_client *c, uint32_t want)
 {
@@ -423,6 +437,8 @@ uint32_t endpoint_grant_extra(struct endpoints *es, struct nm_client *c, uint32_
 
 	bufpool_stats(es->d->pool, &st);
 	want = min_of(want, st.n_free / 2);
+	if (c->peer.uid != 0)
+		want = min_of(want, extra_left(es, c->peer.uid));
 	return want ? nmobj_extra_new(es->objects, c->if_ofs, es->owner, want) : 0;
 }
 

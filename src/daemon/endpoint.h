@@ -60,6 +60,8 @@ struct nm_client {
 	struct sock_peer peer;
 	char program[16];
 	int fd;
+	uint64_t accepted_ns;
+	bool spoke; /* it has sent a request */
 	bool registered;
 	bool has_if;
 	_Atomic bool asked;   /* the worker saw a request, or the end */
@@ -90,6 +92,8 @@ struct endpoints *endpoints_new(struct daemon *d);
 /* All clients are gone. */
 struct endpoints *endpoints_free(struct endpoints *es);
 
+/* By its credentials, and the bridge's list; vb NULL: is there anything that it may open? */
+bool endpoint_may_open(const struct nm_client *c, const struct vbridge *vb);
 /* Executes a request; its options get their statuses. c->peer and c->program are set. */
 void endpoint_request(struct nm_client *c, struct attach_msg *m, struct nm_reply *ret);
 /* The descriptor is gone: its rings, its interface, perhaps the port. Does not close c->fd. */

@@ -25,6 +25,7 @@ struct endpoints {
 	uint64_t token;
 	void (*request)(struct nm_client *c);
 	struct loop_source *bell;
+	struct limit limit;   /* of lines about programs that are refused */
 	pthread_mutex_t lock; /* for the rest */
 	struct note notes[N_NOTES];
 	uint32_t n_notes;

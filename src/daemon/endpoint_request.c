@@ -3,8 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/access.h"
 #include "daemon/adopt.h"
 #include "daemon/bridges.h"
 #include "daemon/endpoint_internal.h"
@@ -12,6 +14,95 @@
 #include "sys/clock.h"
 
 LOG_MODULE("daemon/endpoint_request");
+
+/* ---- rights ---- */
+
+bool endpoint_may_open(const struct nm_client *c, const struct vbridge *vb)
+{
+	const struct daemon *d = c->es->d;
+
+	if (c->peer.uid == 0 || c->peer.uid == geteuid())
+		return true;
+	if (vb && vb->access)
+		return access_permits(vb->access, c->fd, &c->peer);
+	if (d->group && c->peer.in_group)
+		return true;
+	if (!vb)
+		for_each_bridge(b, d) if (b->access &&
+					  access_permits(b->access, c->fd, &c->peer)) return true;
+	return false;
+}
+
+/* One line for the operator, with the command that lets it in. */
+static void log_refused(struct nm_client *c, const struct vbridge *vb, const char *name)
+{
+	char more[48] = "", before[16] = "";
+	uint64_t n;
+
+	if (!limit_take(&c->es->limit, clock_now_ns(), &n))
+		return;
+	if (n)
+		snprintf(more, sizeof(more), " (%llu more not shown)", (unsigned long long)n);
+	/* A list takes the place of the daemon's group. */
+	if (c->es->d->group)
+		snprintf(before, sizeof(before), "@%u,", (unsigned int)c->es->d->group);
+	if (vb)
+		log_warn("bridge %s: program %s pid=%d uid=%u may not open it: `viaduct intercept "
+			 "%s access %s%s%u` would let it%s",
+			 vb->name, c->program, (int)c->peer.pid, (unsigned int)c->peer.uid,
+			 vb->name, vb->access ? access_text(vb->access) : "",
+			 vb->access ? "," : before, (unsigned int)c->peer.uid, more);
+	else
+		log_warn("netmap: program %s pid=%d uid=%u may not open %s: no bridge has it on "
+			 "its list, see `viaduct intercept BR access`%s",
+			 c->program, (int)c->peer.pid, (unsigned int)c->peer.uid,
+			 *name ? name : "netmap memory", more);
+}
+
+/* 0 or -EACCES. */
+static int check_access(struct nm_client *c, const struct attach_msg *m)
+{
+	const struct vbridge *vb = bridges_find(c->es->d, m->h.name);
+
+	if (endpoint_may_open(c, vb) || (m->h.nr_reqtype == ATTACH_STATE && c->registered))
+		return 0;
+	log_refused(c, vb, m->h.name);
+	return -EACCES;
+}
+
+/* May the user have one more netmap port open? 0 or -EMFILE. */
+static int check_ports(struct nm_client *c, const struct vbridge *vb)
+{
+	const uint32_t most = c->es->d->uid_limits.ports;
+	uint32_t n = 0;
+	uint64_t more;
+
+	if (c->peer.uid == 0)
+		return 0;
+	list_for_each (i, &c->es->ports) {
+		const struct nm_port *p = list_entry(i, struct nm_port, node);
+		bool has = false;
+
+		list_for_each (k, &c->es->clients) {
+			const struct nm_client *o = list_entry(k, struct nm_client, node);
+
+			has = has || (o->port == p && o->peer.uid == c->peer.uid);
+		}
+		if (has && p->vb == vb)
+			return 0;
+		n += has;
+	}
+	if (n < most)
+		return 0;
+	if (limit_take(&c->es->limit, clock_now_ns(), &more))
+		log_warn(
+			"bridge %s: program %s pid=%d uid=%u may not open it: the user has %u open "
+			"(uid-ports in viaduct.yaml)",
+			vb->name, c->program, (int)c->peer.pid, (unsigned int)c->peer.uid, n);
+	return -EMFILE;
+}
+
+/* ---- rings ---- */
 
 static uint64_t all_of(uint32_t n)
 {
@@ -365,6 +456,8 @@ static int register_bridge(struct nm_client *c, struct vbridge *vb, struct attac
 		r = check_exclusive(p, c);
 	if (!r)
 		r = endpoint_options_register(c, m);
+	if (!r)
+		r = check_ports(c, vb);
 	if (!r && !p)
 		r = endpoint_port_new(c->es, vb, &n, &p);
 	if (r)
@@ -493,8 +586,10 @@ void endpoint_request(struct nm_client *c, struct attach_msg *m, struct nm_reply
 	int r;
 
 	endpoint_reap(c->es);
-	r = wrong_netns(c, m) ? -ENXIO : dispatch(c, m, ret);
+	r = wrong_netns(c, m) ? -ENXIO : check_access(c, m);
 
+	if (!r)
+		r = dispatch(c, m, ret);
 	log_debug("netmap: pid=%d request %u %s: %d", (int)c->peer.pid, m->h.nr_reqtype, m->h.name,
 		  -r);
 	ret->h.error = -r;

@@ -56,6 +56,7 @@ static const struct key intercept_keys[] = {
 	{"rings", KEY_INT, KEY_PLAIN, 1, 30}, /* ENDPOINT_RINGS_MAX */
 	{"filter", KEY_STRING, KEY_PLAIN, 0, 0},
 	{"exempt", KEY_STRING, KEY_PLAIN, 0, 0},
+	{"access", KEY_STRING, KEY_PLAIN, 0, 0},
 };
 const struct key_table keys_intercept = {intercept_keys, array_size(intercept_keys)};
 
@@ -65,6 +66,10 @@ static const struct key daemon_keys[] = {
 	{"group", KEY_STRING, KEY_PLAIN, 0, 0},
 	{"buffers", KEY_INT, KEY_PLAIN, 1024, 4 << 20},
 	{"buf-size", KEY_INT, KEY_BUF_SIZE, 2048, 65536},
+	{"uid-descriptors", KEY_INT, KEY_PLAIN, 1, 1024},
+	{"uid-ports", KEY_INT, KEY_PLAIN, 1, 1024},
+	{"uid-extra-buffers", KEY_INT, KEY_PLAIN, 0, 4 << 20},
+	{"silent-s", KEY_INT, KEY_PLAIN, 0, 86400},
 };
 const struct key_table keys_daemon = {daemon_keys, array_size(daemon_keys)};
 

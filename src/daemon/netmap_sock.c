@@ -11,9 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "daemon/bridges.h"
 #include "daemon/endpoint.h"
 #include "sys/clock.h"
 #include "sys/loop.h"
@@ -21,13 +23,14 @@
 
 LOG_MODULE("daemon/netmap_sock");
 
-#define CLIENTS_MAX     1024u
-#define CLIENTS_PER_UID 256u /* of users other than root */
-#define FDS_MAX         4u
+#define CLIENTS_MAX   1024u
+#define STRANGERS_MAX 16u /* descriptors of users that may open nothing: to be told so */
+#define FDS_MAX       4u
 
 struct netmap_sock {
 	struct daemon *d;
 	struct loop_source *source;
+	struct loop_source *timer; /* while somebody has not said anything yet */
 	struct limit limit;
 	uint32_t n_clients;
 	int fd;
@@ -129,6 +132,7 @@ static int on_packet(struct nm_client *c, const uint8_t *buf, size_t len, int re
 	for (char *p = m.h.name; *p; p++)
 		if (*p < ' ' || *p > '~')
 			*p = '?';
+	c->spoke = true;
 	if (!c->registered)
 		snprintf(c->program, sizeof(c->program), "%s", m.h.program);
 	endpoint_request(c, &m, &rep);
@@ -192,49 +196,103 @@ static void on_readable(void *ctx, unsigned int events)
 
 /* ---- connections ---- */
 
-static bool may_open(const struct netmap_sock *s, const struct sock_peer *p)
+/* Who may open nothing is let in as well, to get an EACCES and a line in the log. */
+static const char *refused(struct netmap_sock *s, const struct nm_client *c)
 {
-	return p->uid == 0 || p->uid == geteuid() || (s->d->group && p->in_group);
-}
+	const uint32_t most =
+		endpoint_may_open(c, NULL) ? s->d->uid_limits.descriptors : STRANGERS_MAX;
 
-static const char *refused(struct netmap_sock *s, const struct sock_peer *p)
-{
-	if (!may_open(s, p))
-		return "not permitted";
 	if (count_clients(s->d, 0, true) >= CLIENTS_MAX)
 		return "too many descriptors";
-	if (p->uid != 0 && count_clients(s->d, p->uid, false) >= CLIENTS_PER_UID)
-		return "too many descriptors of this user";
+	if (c->peer.uid != 0 && count_clients(s->d, c->peer.uid, false) >= most)
+		return "too many descriptors of this user (uid-descriptors in viaduct.yaml)";
 	return NULL;
+}
+
+/* ---- those that say nothing ---- */
+
+static void on_timer(void *ctx, unsigned int events)
+{
+	struct netmap_sock *s = ctx;
+	const uint64_t now_ns = clock_now_ns(), age_ns = s->d->silent_s * CLOCK_SECOND_NS;
+	uint64_t next_ns = UINT64_MAX;
+
+	list_for_each_safe (i, endpoints_clients(s->d->endpoints)) {
+		struct nm_client *c = list_entry(i, struct nm_client, node);
+
+		if (c->spoke)
+			continue;
+		if (now_ns < c->accepted_ns + age_ns) {
+			next_ns = min_of(next_ns, c->accepted_ns + age_ns);
+			continue;
+		}
+		log_info("netmap: pid=%d uid=%u asked for nothing in %u s, closed",
+			 (int)c->peer.pid, (unsigned int)c->peer.uid, s->d->silent_s);
+		client_free(c);
+	}
+	s->timer = loop_del(s->timer);
+	if (next_ns != UINT64_MAX)
+		s->timer = loop_timer(s->d->loop, (next_ns - now_ns) / 1000000 + 1, 0, on_timer, s);
+}
+
+static void watch_silence(struct netmap_sock *s)
+{
+	if (!s->timer && s->d->silent_s > 0)
+		s->timer = loop_timer(s->d->loop, s->d->silent_s * 1000ULL, 0, on_timer, s);
+}
+
+/* ---- accept ---- */
+
+static struct nm_client *client_new(struct netmap_sock *s, int fd)
+{
+	struct nm_client *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		return NULL;
+	c->es = s->d->endpoints;
+	c->es_loop = s->d->loop;
+	c->fd = fd;
+	c->accepted_ns = clock_now_ns();
+	list_init(&c->ic.node);
+	list_init(&c->node);
+	return c;
 }
 
 static void on_accept(void *ctx, unsigned int events)
 {
 	struct netmap_sock *s = ctx;
-	struct sock_peer peer;
+	const char *why = "no memory";
 	struct nm_client *c;
-	const char *why;
 	uint64_t more;
 	int fd = sock_accept(s->fd);
 
 	if (fd < 0)
 		return;
-	why = sock_peer(fd, s->d->group, &peer) ? "unknown peer" : refused(s, &peer);
-	c = why ? NULL : calloc(1, sizeof(*c));
-	if (!c) {
+	c = client_new(s, fd);
+	if (c)
+		why = sock_peer(fd, s->d->group, &c->peer) ? "unknown peer" : refused(s, c);
+	if (why) {
 		if (limit_take(&s->limit, clock_now_ns(), &more))
-			log_warn("netmap: pid=%d uid=%u refused: %s", (int)peer.pid,
-				 (unsigned int)peer.uid, why ? why : "no memory");
+			log_warn("netmap: pid=%d uid=%u refused: %s", c ? (int)c->peer.pid : 0,
+				 c ? (unsigned int)c->peer.uid : 0, why);
+		free(c);
 		close(fd);
 		return;
 	}
-	c->es = s->d->endpoints;
-	c->es_loop = s->d->loop;
-	c->fd = fd;
-	c->peer = peer;
-	list_init(&c->ic.node);
 	list_append(endpoints_clients(c->es), &c->node);
 	listen_again(c);
+	watch_silence(s);
+}
+
+void netmap_sock_follow(struct netmap_sock *s)
+{
+	mode_t mode = s && s->d->group ? 0660 : 0600;
+
+	if (!s)
+		return;
+	for_each_bridge(vb, s->d) if (vb->access) mode = 0666;
+	if (chmod(s->path, mode))
+		log_err("netmap socket %s: %s", s->path, strerror(errno));
 }
 
 struct netmap_sock *netmap_sock_new(struct daemon *d, const char *path)
@@ -269,6 +327,7 @@ struct netmap_sock *netmap_sock_free(struct netmap_sock *s)
 	if (s->d->endpoints)
 		list_for_each_safe (i, endpoints_clients(s->d->endpoints))
 			client_free(list_entry(i, struct nm_client, node));
+	loop_del(s->timer);
 	loop_del(s->source);
 	close(s->fd);
 	unlink(s->path);

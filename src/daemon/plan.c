@@ -555,6 +555,30 @@ static void set_spin(void *arg)
 	worker_set_spin(job->w, job->spin_ns);
 }
 
+/* A key of the configuration's `daemon`, or its default. */
+static uint32_t number_of(const struct plan *p, const char *key, uint32_t otherwise)
+{
+	const json_t *v = json_object_get(json_object_get(p->new->root, "daemon"), key);
+
+	return v ? (uint32_t)json_integer_value(v) : otherwise;
+}
+
+static void set_limits(struct plan *p)
+{
+	p->d->uid_limits = (struct daemon_limits){
+		.descriptors = number_of(p, "uid-descriptors", DAEMON_UID_DESCRIPTORS),
+		.ports = number_of(p, "uid-ports", DAEMON_UID_PORTS),
+		.extra_buffers = number_of(p, "uid-extra-buffers", DAEMON_UID_EXTRA_BUFFERS),
+	};
+	p->d->silent_s = number_of(p, "silent-s", DAEMON_SILENT_S);
+}
+
+/* Does a key need another start? */
+static bool is_for_start(const char *key)
+{
+	return strcmp(key, "spin-us") && strncmp(key, "uid-", 4) && strcmp(key, "silent-s");
+}
+
 static void do_daemon(struct plan *p)
 {
 	const json_t *old = p->old ? json_object_get(p->old->root, "daemon") : NULL;
@@ -569,14 +593,15 @@ static void do_daemon(struct plan *p)
 
 			worker_call(job.w, set_spin, &job);
 		}
+	set_limits(p);
 	if (!p->old)
 		return;
 	json_object_foreach(json_object_get(p->new->root, "daemon"), key,
 			    v) if (!json_equal(json_object_get(old, key), v))
-		note(p, json_sprintf(strcmp(key, "spin-us")
-					     ? "daemon %s: takes effect with the next start"
-					     : "daemon %s",
-				     key));
+		note(p,
+		     json_sprintf(is_for_start(key) ? "daemon %s: takes effect with the next start"
+						    : "daemon %s",
+				  key));
 }
 
 /* ---- entry points ---- */

@@ -102,6 +102,11 @@ int sock_peer(int fd, gid_t group, struct sock_peer *ret)
 	return 0;
 }
 
+bool sock_peer_is_in(int fd, const struct sock_peer *p, gid_t group)
+{
+	return p->gid == group || peer_in_group(fd, group);
+}
+
 int sock_notify(const char *state)
 {
 	const char *path = getenv("NOTIFY_SOCKET");

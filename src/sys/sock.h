@@ -24,6 +24,8 @@ int sock_listen_packets(const char *path, gid_t group);
 /* The next connection, non-blocking and close-on-exec; -EAGAIN when there is none. */
 int sock_accept(int fd);
 int sock_peer(int fd, gid_t group, struct sock_peer *ret);
+/* Is the peer of a connection in the group, or was when it connected? */
+bool sock_peer_is_in(int fd, const struct sock_peer *p, gid_t group);
 
 /*
  * Tells the service manager (NOTIFY_SOCKET, also abstract) a state such as "READY=1". Nothing

@@ -41,8 +41,6 @@ static uint8_t *region;
 static uint32_t tid;
 static volatile sig_atomic_t stop;
 static bool slow;
-}
-
 static uint64_t seed = 88172645463325252ULL; /* VIADUCT_SEED */
 
 static void die(const char *what)

@@ -717,6 +717,35 @@ def test_monitor_tells(net):
     assert "attach" in kinds and "inspect" in kinds
 
 
+def as_user(uid, groups, do):
+    """The errno that do() ends with, or what it returns, in a process of that user."""
+    pid = os.fork()
+    if pid == 0:
+        status = 255
+        try:
+            os.setgroups(groups)
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            status = do()
+        except OSError as e:
+            status = e.errno
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def may_open(d, uid, *groups, bridge=b"br0"):
+    """errno of a REGISTER; 0: it is let in."""
+    return as_user(uid, groups, lambda: request(d, sock(d), 1, register(1), bridge)[0])
+
+
+def socket_mode(d):
+    return os.stat(d.run_dir / "netmap.sock").st_mode & 0o777
+
+
+EACCES = 13
+
+
 def test_who_may_connect(lab):
     """Root only, unless a group is configured."""
     mode = {}
@@ -725,3 +754,132 @@ def test_who_may_connect(lab):
         mode[len(args)] = (st.st_mode & 0o777, st.st_gid)
     assert mode[0] == (0o600, 0)
     assert mode[2][0] == 0o660 and mode[2][1] != 0
+
+
+def test_access(net):
+    """A list per bridge: who is not on it gets EACCES, and the operator one line."""
+    lab, d, a, b = net
+    os.chmod(lab.dir, 0o755)
+    d.cli("addbr", "br1")
+    assert may_open(d, 4001) == EACCES
+    d.cli("intercept", "br0", "access", "4001,@5001")
+    assert d.json("intercept", "br0")[0]["access"] == "4001,@5001"
+    assert "access 4001,@5001" in d.cli("intercept", "br0").stdout
+    row = next(r for r in d.json("-d", "link", "show") if r["ifname"] == "br0")
+    assert row["linkinfo"]["info_data"]["intercept"]["access"] == "4001,@5001"
+    assert may_open(d, 4001) == may_open(d, 4002, 5001) == may_open(d, 5001) == may_open(d, 0) == 0
+    assert may_open(d, 4002, 5002) == EACCES
+    assert re.search(r"bridge br0: program py pid=\d+ uid=4002 may not open it: "
+                     r"`viaduct intercept br0 access 4001,@5001,4002` would let it", d.log_text())
+    assert may_open(d, 4001, bridge=b"br1") == EACCES
+    assert may_open(d, 4001, bridge=b"nobr") == 6
+    assert may_open(d, 4003, bridge=b"nobr") == EACCES
+    memory = register(0, mem_id=1)  # no rings, but everybody's buffers
+    assert as_user(4003, [], lambda: request(d, sock(d), 1, memory, b"x")[0]) == EACCES
+    for reqtype, size in ((2, 32), (12, 64)):
+        assert as_user(4003, [], lambda: request(d, sock(d), reqtype, bytes(size))[0]) == EACCES
+    d.cli("intercept", "br0", "access", "none")
+    assert may_open(d, 4001) == EACCES and socket_mode(d) == 0o600
+    d.cli("intercept", "br1", "access", "root")
+    assert socket_mode(d) == 0o666 and may_open(d, 0, bridge=b"br1") == 0
+    d.cli("delbr", "br1")
+    assert socket_mode(d) == 0o600
+    for text, why in (("nosuchuser", 'no user "nosuchuser"'), ("1,@nosuchgroup", 'no group "nosuchgroup"'),
+                      ("1,,2", 'no user ""')):
+        assert f"bridge br0: access: {why}" in d.fails("intercept", "br0", "access", text, "mode", "copy")
+    assert d.json("intercept", "br0")[0]["mode"] == "auto"
+    assert not d.json("rings") and lost(a.ping(b.addr)) == 0
+
+
+def test_access_and_the_group(lab):
+    """The daemon's group may open what has no list; a list takes its place."""
+    import grp
+    d = lab.daemon("--group", grp.getgrgid(65534).gr_name)
+    os.chmod(lab.dir, 0o755)
+    d.cli("addbr", "br0")
+    assert may_open(d, 4001, 65534) == 0 and may_open(d, 4001) == EACCES
+    d.cli("intercept", "br0", "access", "4002")
+    assert may_open(d, 4001, 65534) == EACCES and may_open(d, 4002) == 0
+
+
+def test_access_and_limits_from_the_file(lab):
+    d = lab.daemon()
+    os.chmod(lab.dir, 0o755)
+    conf = lab.dir / "v.yaml"
+
+    def write(daemon, users):
+        conf.write_text(f"daemon: {daemon}\nbridges:\n  br0:\n    access:\n      users: {users}\n"
+                        "      groups: [5001]\n  br1:\n    access: {users: [4001]}\n")
+
+    write("{}", "[4001, daemon]")
+    d.cli("check", conf)
+    d.cli("reload", conf)
+    assert d.json("intercept", "br0")[0]["access"] == "4001,daemon,@5001"
+    assert may_open(d, 4001) == may_open(d, 1) == may_open(d, 4002, 5001) == 0
+    assert d.cli("reload", conf).stdout == "nothing to change\n"
+
+    def two_bridges():
+        s, t = sock(d), sock(d)
+        assert request(d, s, 1, register(1))[0] == 0
+        return request(d, t, 1, register(1), b"br1")[0]
+
+    def buffers():
+        s, t = sock(d), sock(d)
+        got = [struct.unpack_from("<I", request(d, x, 1, register(1, extra=60))[1], 40)[0] for x in (s, t)]
+        return sum(got)
+
+    def descriptors():
+        """How many of 20 answer."""
+        n, socks = 0, []
+        for _ in range(20):
+            socks.append(sock(d))
+            with contextlib.suppress(OSError, struct.error):
+                request(d, socks[-1], 0)
+                n += 1
+        return n
+
+    assert as_user(4001, [], two_bridges) == 0
+    assert as_user(4001, [], buffers) == 120
+    assert as_user(4001, [], descriptors) == 20
+    write("{uid-ports: 1, uid-extra-buffers: 100, uid-descriptors: 5}", "[4001]")
+    assert "takes effect with the next start" not in d.cli("reload", conf).stdout
+    L.wait_for(lambda: not d.json("rings"), "all are gone")
+    assert may_open(d, 1) == EACCES
+    assert as_user(4001, [], two_bridges) == 24  # EMFILE
+    assert "uid-ports" in d.log_text()
+    assert as_user(4001, [], buffers) == 100
+    assert as_user(4001, [], descriptors) == 5
+    assert as_user(4009, [], descriptors) == 16  # told that it may not, up to a limit
+    assert "uid-descriptors" in d.log_text()
+    assert as_user(0, [], two_bridges) == 0 and as_user(0, [], descriptors) == 20
+
+    write("{}", "[nosuchuser]")
+    for command in ("check", "reload"):
+        assert f'{conf}:4: bridge br0: access: no user "nosuchuser"' in d.fails(command, conf)
+    conf.write_text("bridges:\n  br0:\n    access: {user: [4001]}\n")
+    assert 'did you mean "users"' in d.fails("check", conf)
+    conf.write_text("bridges:\n  br0:\n    intercept: {access: a}\n")
+    assert f"{conf}:3: unknown key" in d.fails("check", conf)
+
+
+def test_silent_clients_are_closed(lab):
+    """Those that ask for nothing go after a while, the others stay."""
+    d = lab.daemon()
+    conf = lab.dir / "v.yaml"
+    conf.write_text("daemon: {silent-s: 1}\nbridges: {br0: }\n")
+    d.cli("reload", conf)
+    busy, asked = sock(d), sock(d)
+    assert request(d, busy, 1, register(1))[0] == 0
+    assert request(d, asked, 0)[0] == 22
+    idle = [sock(d) for _ in range(50)]
+    bell = sock(d)
+    bell.send(b"D")  # says nothing either
+    for s in idle + [bell]:
+        s.settimeout(L.DEADLINE)
+        assert s.recv(10) == b""
+    assert "asked for nothing in 1 s, closed" in d.log_text()
+    assert request(d, asked, 0)[0] == 22
+    assert len([r for r in d.json("rings") if r["kind"] == "ring"]) == 2
+    late = sock(d)
+    late.settimeout(L.DEADLINE)
+    assert late.recv(10) == b""  # the timer starts again
