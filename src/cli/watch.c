@@ -34,6 +34,23 @@ static enum style kind_style(const char *kind)
 	return !strcmp(kind, "moved") ? STYLE_WARN : STYLE_PLAIN;
 }
 
+/* Who, with which ring, why, and what it means: of events about netmap programs. */
+static void print_program(struct cli *c, const json_t *event)
+{
+	static const char *const parts[][2] = {{"reason", ": "}, {"effect", "; "}};
+	char safe[128];
+
+	fprintf(c->out, "  %s pid %lld", text_safe(row_text(event, "program"), safe, sizeof(safe)),
+		(long long)row_int(event, "pid"));
+	fprintf(c->out, " ring %s", text_safe(row_text(event, "ring"), safe, sizeof(safe)));
+	for (size_t i = 0; i < array_size(parts); i++) {
+		const char *text = row_text(event, parts[i][0]);
+
+		if (*text)
+			fprintf(c->out, "%s%s", parts[i][1], text_safe(text, safe, sizeof(safe)));
+	}
+}
+
 /* What else the event says: every member that has no place of its own in the line. */
 static void print_rest(struct cli *c, json_t *event)
 {
@@ -72,11 +89,14 @@ void watch_print(struct cli *c, const json_t *event)
 		style_off(c->color, kind_style(kind)));
 	if (*mac)
 		fprintf(c->out, "  %s", mac);
-	if (*ifname)
+	if (*row_text(event, "program"))
+		print_program(c, event);
+	else if (*ifname)
 		fprintf(c->out, "  %s", text_safe(ifname, safe, sizeof(safe)));
 	if (*old)
 		fprintf(c->out, " (was %s)", text_safe(old, safe, sizeof(safe)));
-	print_rest(c, (json_t *)event);
+	if (!*row_text(event, "program"))
+		print_rest(c, (json_t *)event);
 	fputc('\n', c->out);
 	fflush(c->out);
 }

@@ -28,19 +28,32 @@
 #include "daemon/events.h"
 #include "sys/clock.h"
 #include "sys/loop.h"
+#include "sys/proc.h"
 
 LOG_MODULE("daemon/endpoint");
 
 /* ---- from the worker ---- */
 
+/* In the worker. What becomes of the frames of a ring that nobody reads now. */
+static enum effect effect_on(const struct nm_port *p, int side)
+{
+	const struct intercept *ic = bridge_intercept(p->vb->br);
+
+	if (ic->sides[side].action < INTERCEPT_DO_LOCAL)
+		return EFFECT_NONE;
+	return ic->set.fail == INTERCEPT_CLOSED ? EFFECT_DROPPED : EFFECT_ROUND;
+}
+
 static void note_event(void *ctx, enum inspect_event e, const struct inspect_ring *r)
 {
 	struct nm_port *p = ctx;
 	struct endpoints *es = p->es;
+	const enum effect effect = effect_on(p, r->side);
 
 	pthread_mutex_lock(&es->lock);
 	if (es->n_notes < N_NOTES)
-		es->notes[es->n_notes++] = (struct note){p, e, r->host, r->index};
+		es->notes[es->n_notes++] = (struct note){
+			p, e, r->host, r->index, effect, (uint32_t)(r->still_ns / 1000000)};
 	pthread_mutex_unlock(&es->lock);
 	loop_ring(es->bell);
 }
@@ -66,20 +79,74 @@ static const struct nm_client *reader_of(const struct endpoints *es, const struc
 	return NULL;
 }
 
+/* "nic0-3,host0-3": the rings that the client binds. */
+static void name_rings(const struct nm_client *c, char *to, size_t size)
+{
+	to[0] = '\0';
+	for (int host = 0; host < 2; host++) {
+		const uint64_t m = c->ic.rings[host][0] | c->ic.rings[host][1];
+		const int first = __builtin_ffsll((long long)m) - 1;
+		const size_t at = strlen(to);
+
+		if (m && m >> first > 1)
+			snprintf(to + at, size - at, "%s%s%d-%d", at ? "," : "",
+				 host ? "host" : "nic", first, 63 - __builtin_clzll(m));
+		else if (m)
+			snprintf(to + at, size - at, "%s%s%d", at ? "," : "", host ? "host" : "nic",
+				 first);
+	}
+}
+
+json_t *endpoint_event(const struct nm_client *c)
+{
+	char rings[48];
+
+	name_rings(c, rings, sizeof(rings));
+	return json_pack("{s:s, s:i, s:i, s:s}", "program", c->program, "pid", (int)c->peer.pid,
+			 "uid", (int)c->peer.uid, "ring", rings);
+}
+
+/* Settings change only by worker_call() from this thread: reading them needs none. */
+static const char *fail_word(const struct vbridge *vb)
+{
+	return bridge_intercept(vb->br)->set.fail == INTERCEPT_CLOSED ? "closed" : "open";
+}
+
+/* What it means for traffic when a ring stalls or is back. */
+static const char *effect_text(const struct note *n)
+{
+	if (n->event != INSPECT_STALL)
+		return n->effect == EFFECT_NONE ? "it gets copies" : "it gets the traffic";
+	return n->effect == EFFECT_DROPPED ? "traffic is dropped"
+	       : n->effect == EFFECT_ROUND ? "traffic goes round it"
+					   : "traffic goes on, it gets no more copies";
+}
+
 static void tell(struct endpoints *es, const struct note *n)
 {
 	static const char *const kinds[] = {"inspect", "stall", "return"};
-	static const char *const texts[] = {
-		"reads", "does not take frames any more: the bridge goes round it",
-		"takes frames again"};
 	const struct nm_client *c = reader_of(es, n);
 	struct vbridge *vb = n->port->vb;
+	char ring[16], reason[64] = "reads for the first time";
+	json_t *more;
 
 	if (!vb)
 		return;
-	log_info("bridge %s: program %s %s ring=%s%u pid=%d", vb->name, c ? c->program : "?",
-		 texts[n->event], n->host ? "host" : "nic", n->index, c ? (int)c->peer.pid : 0);
-	events_link(es->d, kinds[n->event], vb, NULL);
+	snprintf(ring, sizeof(ring), "%s%u", n->host ? "host" : "nic", n->index);
+	if (n->event != INSPECT_READER)
+		snprintf(reason, sizeof(reason),
+			 n->event == INSPECT_STALL ? "took no frame for %u ms"
+						   : "takes frames again after %u ms",
+			 n->still_ms);
+	log_info("bridge %s: program %s %s, %s ring=%s pid=%d", vb->name, c ? c->program : "?",
+		 reason, effect_text(n), ring, c ? (int)c->peer.pid : 0);
+	more = c ? endpoint_event(c) : json_object();
+	json_object_update_new(more,
+			       json_pack("{s:s, s:s, s:s, s:s}", "ring", ring, "reason", reason,
+					 "effect", effect_text(n), "fail", fail_word(vb)));
+	if (n->event != INSPECT_READER)
+		json_object_set_new(more, "ms", json_integer(n->still_ms));
+	events_program(es->d, kinds[n->event], vb, more);
 }
 
 static void tell_all(struct endpoints *es)
@@ -378,6 +445,7 @@ struct bind_job {
 	struct nm_port *p;
 	struct nm_client *c;
 	int r;
+	enum effect effect; /* of a release */
 };
 
 static void bind_in_worker(void *arg)
@@ -401,6 +469,22 @@ static void bind_in_worker(void *arg)
 	}
 }
 
+/* In the worker. What becomes of traffic with those that are left. */
+static enum effect effect_left(const struct nm_port *p)
+{
+	const struct intercept *ic = bridge_intercept(p->vb->br);
+	enum effect worst = EFFECT_NONE;
+
+	for (int side = 0; side < INTERCEPT_SIDE_N; side++) {
+		enum effect e = effect_on(p, side);
+
+		if (e != EFFECT_NONE && ic->sides[side].live)
+			e = EFFECT_INSPECTED;
+		worst = max_of(worst, e);
+	}
+	return worst;
+}
+
 static void release_in_worker(void *arg)
 {
 	struct bind_job *job = arg;
@@ -414,6 +498,7 @@ static void release_in_worker(void *arg)
 				job->c->ic.rings[host][tx]) if (job->p->rings[host][tx][i]->users ==
 								1)
 				inspect_ring_del(job->p->in, &job->p->rings[host][tx][i]->r);
+	job->effect = effect_left(job->p);
 }
 
 /* How many extra buffers the user may still get. */
@@ -444,7 +529,7 @@ uint32_t endpoint_grant_extra(struct endpoints *es, struct nm_client *c, uint32_
 
 int endpoint_bind(struct nm_port *p, struct nm_client *c, uint32_t extra)
 {
-	struct bind_job job = {p, c, 0};
+	struct bind_job job = {p, c, 0, EFFECT_NONE};
 	int r = get_rings(p, c);
 
 	if (r)
@@ -480,13 +565,55 @@ void endpoint_describe(struct nm_client *c, char *to, size_t size)
 		 c->mode < array_size(modes) && modes[c->mode] ? modes[c->mode] : "null");
 }
 
+/* Why the descriptor is gone: the kernel does not say, but the process may be ending. */
+static void end_reason(const struct nm_client *c, char *to, size_t size, const char **ret_cause)
+{
+	int sig;
+
+	if (!proc_ended(c->peer.pid, &sig)) {
+		snprintf(to, size, "closed by the program");
+		*ret_cause = "closed";
+	} else if (sig) {
+		snprintf(to, size, "killed by signal %d", sig);
+		*ret_cause = "killed";
+	} else {
+		snprintf(to, size, "the program ended or was killed");
+		*ret_cause = "ended";
+	}
+}
+
+static void tell_release(struct nm_client *c, struct nm_port *p, enum effect effect)
+{
+	static const char *const effects[] = {
+		[EFFECT_NONE] = "traffic goes on without it",
+		[EFFECT_INSPECTED] = "other programs inspect",
+		[EFFECT_ROUND] = "traffic goes on without it",
+		[EFFECT_DROPPED] = "traffic is dropped",
+	};
+	char who[96], reason[48];
+	const char *cause;
+	json_t *more;
+
+	endpoint_describe(c, who, sizeof(who));
+	if (!p->vb) {
+		log_info("bridge %s: released %s", p->name, who);
+		return;
+	}
+	end_reason(c, reason, sizeof(reason), &cause);
+	log_info("bridge %s: released %s: %s, %s", p->name, who, reason, effects[effect]);
+	more = endpoint_event(c);
+	json_object_update_new(more,
+			       json_pack("{s:s, s:s, s:s, s:s}", "reason", reason, "cause", cause,
+					 "effect", effects[effect], "fail", fail_word(p->vb)));
+	events_program(c->es->d, "detach", p->vb, more);
+}
+
 void endpoint_release(struct nm_client *c)
 {
 	struct endpoints *es = c->es;
 	struct nm_port *p = c->port;
-	struct bind_job job = {p, c, 0};
+	struct bind_job job = {p, c, 0, EFFECT_NONE};
 	struct vbridge *unused = NULL;
-	char text[96];
 
 	if (!c->registered)
 		return;
@@ -497,11 +624,9 @@ void endpoint_release(struct nm_client *c)
 	if (c->has_if)
 		nmobj_if_free(es->objects, c->if_ofs, es->owner);
 	if (p) {
-		endpoint_describe(c, text, sizeof(text));
-		log_info("bridge %s: released %s", p->name, text);
+		tell_all(es); /* what happened before */
+		tell_release(c, p, job.effect);
 		put_rings(p, c);
-		if (p->vb)
-			events_link(es->d, "detach", p->vb, NULL);
 		if (--p->n_clients == 0) {
 			unused = p->vb;
 			endpoint_port_close(p);

@@ -8,11 +8,21 @@
 
 #define N_NOTES 64u
 
+/* What becomes of a side's frames, as the engine sees it after something happened to a ring. */
+enum effect {
+	EFFECT_NONE,      /* programs get copies or nothing: it goes on as before */
+	EFFECT_INSPECTED, /* some program still takes frames */
+	EFFECT_ROUND,     /* it goes on uninspected */
+	EFFECT_DROPPED,
+};
+
 struct note {
 	struct nm_port *port;
 	enum inspect_event event;
 	bool host;
 	uint8_t index;
+	enum effect effect;
+	uint32_t still_ms; /* how long its head had not moved */
 };
 
 struct endpoints {
@@ -75,5 +85,7 @@ int endpoint_options_register(struct nm_client *c, struct attach_msg *m);
 /* It was bound so; or rings that others have do not allow it. Says so in the reply. */
 void endpoint_options_done(struct nm_client *c, struct attach_msg *m, struct nm_reply *ret);
 void endpoint_options_busy(struct attach_msg *m);
+/* Who it is and what it has open, for an event. New reference. */
+json_t *endpoint_event(const struct nm_client *c);
 /* Who it is, for the log. */
 void endpoint_describe(struct nm_client *c, char *to, size_t size);

@@ -523,7 +523,7 @@ static int do_register(struct nm_client *c, struct attach_msg *m, struct nm_repl
 	endpoint_describe(c, text, sizeof(text));
 	log_info("%s %s: opened %s", c->port ? "bridge" : "null port", m->h.name, text);
 	if (c->port)
-		events_link(c->es->d, "attach", c->port->vb, NULL);
+		events_program(c->es->d, "attach", c->port->vb, endpoint_event(c));
 	return 0;
 }
 

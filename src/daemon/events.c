@@ -220,13 +220,25 @@ void events_drain(struct events *e)
 	}
 }
 
+static json_t *link_event(const char *kind, const struct vbridge *vb, const char *ifname)
+{
+	return json_pack("{s:f, s:s, s:s, s:s, s:s}", "time", clock_wall_s(), "group", "link",
+			 "kind", kind, "bridge", vb->name, "ifname", ifname ? ifname : vb->name);
+}
+
 void events_link(struct daemon *d, const char *kind, const struct vbridge *vb, const char *ifname)
 {
-	json_t *j;
+	if (d->server)
+		server_event(d->server, SERVER_LINK, link_event(kind, vb, ifname));
+}
 
-	if (!d->server)
-		return;
-	j = json_pack("{s:f, s:s, s:s, s:s, s:s}", "time", clock_wall_s(), "group", "link", "kind",
-		      kind, "bridge", vb->name, "ifname", ifname ? ifname : vb->name);
-	server_event(d->server, SERVER_LINK, j);
+void events_program(struct daemon *d, const char *kind, const struct vbridge *vb, json_t *more)
+{
+	json_t *j = link_event(kind, vb, NULL);
+
+	json_object_update_new(j, more);
+	if (d->server)
+		server_event(d->server, SERVER_LINK, j);
+	else
+		json_decref(j);
 }

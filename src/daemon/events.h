@@ -28,3 +28,5 @@ uint64_t events_lost(struct events *e);
 
 /* An event of the group "link": logged and sent. ifname NULL: of the bridge itself. Main thread. */
 void events_link(struct daemon *d, const char *kind, const struct vbridge *vb, const char *ifname);
+/* The same about a netmap program on the bridge. Steals more: members of the event. */
+void events_program(struct daemon *d, const char *kind, const struct vbridge *vb, json_t *more);

@@ -257,6 +257,7 @@ static bool is_stalled(const struct inspect *in, struct inspect_ring *r, uint64_
 static void stall(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
 {
 	r->counters.n_stalls++;
+	r->still_ns = now_ns - r->moved_ns;
 	r->moved_ns = now_ns;
 	set_state(in, r, r->state | INTERCEPT_STALLED);
 	inspect_withdraw(in, r, RINGCHECK_UNSEEN, now_ns);
@@ -266,6 +267,8 @@ static void stall(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
 /* The program synced the ring: it has become a reader, or gave slots back. */
 static void moved(struct inspect *in, struct inspect_ring *r, uint64_t now_ns)
 {
+	/* stall() has begun to count anew. */
+	r->still_ns = (r->state & INTERCEPT_STALLED ? r->still_ns : 0) + now_ns - r->moved_ns;
 	r->moved_ns = now_ns;
 	if (r->state & INTERCEPT_STALLED) {
 		set_state(in, r, INTERCEPT_BOUND | INTERCEPT_SYNCED);

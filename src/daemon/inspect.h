@@ -48,6 +48,7 @@ struct inspect_ring {
 	uint64_t moved_ns;      /* RX: when its head last moved, or the first frame came */
 	uint64_t bell_ns;       /* RX: when it was rung last */
 	uint64_t behind_ns;     /* RX: since when it lacks room for a burst, 0: it has */
+	uint64_t still_ns;      /* RX: how long its head had not moved, at the last event */
 	uint64_t released;      /* RX: slots since the start that the program gave back */
 	struct inspect_counters counters;
 };

@@ -224,7 +224,7 @@ def test_stopped_and_continued(net):
     L.wait_for(lambda: p.ring("nic0")["state"] == "stalled", "the bridge goes round it")
     assert lost(a.ping(b.addr, 20)) == 0
     assert p.side()["uninspected"] >= 40
-    assert "goes round it" in d.log_text()
+    assert "traffic goes round it" in d.log_text()
     before = p.ring("nic0")["frames"]
     p.kill(signal.SIGCONT)
     a.ping(b.addr)  # the worker looks when it is awake
@@ -695,7 +695,7 @@ def test_buffers_run_out(net):
             break
         got.append(struct.unpack_from("<I", body, 40)[0])
     assert len(got) > 3 and sum(got) > 140000, got
-    assert sum(pool(d)) > 0
+    assert sum(d.pool()) > 0
     assert lost(a.ping(b.addr, 50, "-i", "0.01")) == 0
     L.tcp_transfer(a.ns, b.ns, b.addr, size=4 << 20)
     assert p.side()["gso"]["whole"] > 0
@@ -704,17 +704,86 @@ def test_buffers_run_out(net):
     p.end()
 
 
-def test_monitor_tells(net):
+class Monitor:
+    """viaduct monitor link, connected."""
+
+    def __init__(self, lab, d, *options):
+        self.proc = lab.background(d.ns, L.VIADUCT, "--run-dir", d.run_dir, *options, "monitor", "link",
+                                   stdout=subprocess.PIPE)
+        L.wait_for(lambda: d.status()["clients"] > 1, "the monitor is connected")
+        time.sleep(0.1)
+
+    def until(self, kind):
+        """Events up to the first of that kind, which is the last."""
+        events = [{}]
+        while events[-1].get("kind") != kind:
+            events.append(json.loads(self.proc.stdout.readline()))
+        return events[1:]
+
+
+@pytest.mark.parametrize("fail, stalled, gone", [
+    ("open", "traffic goes round it", "traffic goes on without it"),
+    ("closed", "traffic is dropped", "traffic is dropped")])
+def test_monitor_tells(net, fail, stalled, gone):
+    """Who, with which ring, why, and what it means."""
     lab, d, a, b = net
-    m = lab.background(d.ns, L.VIADUCT, "--run-dir", d.run_dir, "-j", "monitor", "link", stdout=subprocess.PIPE)
-    L.wait_for(lambda: d.status()["clients"] > 1, "the monitor is connected")
-    time.sleep(0.1)
+    d.cli("intercept", "br0", "fail", fail, "stall-ms", "200")
+    m = Monitor(lab, d, "-j")
     p = Program(lab, d)
-    p.end()
-    kinds = []
-    while "detach" not in kinds:
-        kinds.append(json.loads(m.stdout.readline())["kind"])
-    assert "attach" in kinds and "inspect" in kinds
+    who = {"program": "nmpass", "pid": p.pid, "uid": 0, "bridge": "br0"}
+
+    def has(event, **more):
+        assert event.items() >= (who | more).items(), event
+
+    first, second, inspect = m.until("inspect")[-3:]
+    assert {first["ring"], second["ring"]} == {"nic0", "host0"}  # it has a descriptor for each
+    has(first, kind="attach")
+    has(inspect, effect="it gets the traffic")
+    assert inspect["ring"] in ("nic0", "host0")
+    assert lost(a.ping(b.addr)) == 0
+    p.kill(signal.SIGSTOP)
+    a.ping(b.addr, 20, "-i", "0.05", "-W", "1", check=False)
+    stall = m.until("stall")[-1]
+    has(stall, ring="nic0", effect=stalled, fail=fail, reason=f"took no frame for {stall['ms']} ms")
+    assert 200 <= stall["ms"] < 5000
+    p.kill(signal.SIGCONT)
+    a.ping(b.addr, 3, "-W", "1", check=False)
+    back = m.until("return")[-1]
+    has(back, ring="nic0", effect="it gets the traffic")
+    assert back["ms"] >= stall["ms"]
+    p.end(signal.SIGKILL)
+    rings = {m.until("detach")[-1]["ring"]}
+    detach = m.until("detach")[-1]
+    has(detach, effect=gone, fail=fail)
+    assert rings | {detach["ring"]} == {"nic0", "host0"}
+    assert detach["cause"] in ("killed", "ended") and re.search("killed|ended", detach["reason"])
+
+    s = sock(d)
+    assert request(d, s, 1, register(4))[0] == 0
+    s.close()
+    detach = m.until("detach")[-1]
+    assert (detach["cause"], detach["program"], detach["pid"]) == ("closed", "py", os.getpid())
+    assert detach["ring"] == "nic0" and detach["reason"] == "closed by the program"
+    d.cli("intercept", "br0", "fail", "open")
+    text = d.log_text()
+    assert f"took no frame for {stall['ms']} ms, {stalled} ring=nic0 pid={p.pid}" in text
+    assert "closed by the program" in text
+
+
+def test_monitor_in_words(net):
+    lab, d, a, b = net
+    m = Monitor(lab, d)
+    s, t = sock(d), sock(d)
+    d.cli("intercept", "br0", "rings", "3")
+    assert request(d, s, 1, register(3))[0] == 0
+    assert request(d, t, 1, register(2))[0] == 0
+    t.close()
+    lines = [m.proc.stdout.readline().split("link", 1)[1].split() for _ in range(3)]
+    pid = str(os.getpid())
+    assert [" ".join(x) for x in lines] == [
+        f"br0 attach py pid {pid} ring nic0-2,host0-2", f"br0 attach py pid {pid} ring host0-2",
+        f"br0 detach py pid {pid} ring host0-2: closed by the program; traffic goes on without it"]
+    s.close()
 
 
 def as_user(uid, groups, do):

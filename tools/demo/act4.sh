@@ -53,4 +53,7 @@ collect monitor
 for event in attach inspect stall return detach; do
     check "$event" said "link +br0 +$event"
 done
+check "each names the program and why" said 'stall +pass pid [0-9]+ ring nic0: took no frame for [0-9]+ ms'
+check "and what it means" said 'traffic goes round it'
+check "the end, too" said 'detach +pass pid [0-9]+ .*(ended|killed).*; traffic goes on without it'
 run viaduct intercept br0 stall-ms 1000
