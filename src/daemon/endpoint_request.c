@@ -496,6 +496,22 @@ static int register_any(struct nm_client *c, struct attach_msg *m, struct nmreq_
 	return r;
 }
 
+/* What the program has as errno, in words, for whoever looks for the reason in the log. */
+static void log_failed(struct nm_client *c, const struct attach_msg *m, int r)
+{
+	const char *why = r == -ENXIO        ? "there is no such bridge or interface"
+			  : r == -EBUSY      ? "it is in use: exclusively, or by something else"
+			  : r == -EINVAL     ? "no such mode, ring number or memory id"
+			  : r == -EOPNOTSUPP ? "ports of that kind are not supported"
+			  : r == -ENOMEM     ? "no memory for its rings"
+					     : strerror(-r);
+	uint64_t more;
+
+	if (r != -EMFILE && limit_take(&c->es->limit, clock_now_ns(), &more))
+		log_info("netmap: program %s pid=%d cannot open %s: %s", c->program,
+			 (int)c->peer.pid, m->h.name, why);
+}
+
 static int do_register(struct nm_client *c, struct attach_msg *m, struct nm_reply *ret)
 {
 	struct nmreq_register req;
@@ -513,6 +529,7 @@ static int do_register(struct nm_client *c, struct attach_msg *m, struct nm_repl
 	if (r) {
 		memset(c->ic.rings, 0, sizeof(c->ic.rings));
 		endpoint_leave(c->es);
+		log_failed(c, m, r);
 		return r;
 	}
 	/* commit */

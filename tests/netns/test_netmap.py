@@ -444,10 +444,10 @@ def sock(daemon):
     return s
 
 
-def request(daemon, s, reqtype, body=b"", name=b"br0", options=b"", netns=0):
+def request(daemon, s, reqtype, body=b"", name=b"br0", options=b"", netns=0, version=14):
     """One request; (error, body) of its answer."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    h = struct.pack("<IHHIIQ16s64s", MAGIC, 14, reqtype, len(body), len(options), netns, b"py", name)
+    h = struct.pack("<IHHIIQ16s64s", MAGIC, version, reqtype, len(body), len(options), netns, b"py", name)
     socket.send_fds(s, [h + body + options], [there.fileno()])
     there.close()
     here.settimeout(L.DEADLINE)
@@ -652,10 +652,52 @@ def test_scribbled(net, mode):
     L.tcp_transfer(a.ns, b.ns, b.addr, size=1 << 20)
 
 
+def test_bad_requests_in_words(net):
+    """Versions, names, modes, ring numbers, exclusive: errno for the program, a sentence in the log."""
+    lab, d, a, b = net
+    s, t = sock(d), sock(d)
+    for version in (0, 10, 16, 0xFFFF):
+        assert request(d, s, 1, register(1), version=version)[0] == 22
+    for name in (b"", b"no/such", b"x" * 63, b"\xff\x01br0", b"br0 "):
+        assert request(d, s, 1, register(1), name)[0] == 6
+    assert request(d, s, 1, register(4, ringid=30))[0] == 22
+    assert request(d, t, 1, register(1, flags=0x800))[0] == 0
+    assert "cannot open no/such: there is no such bridge of viaduct" in d.log_text()
+    L.wait_for(lambda: request(d, s, 1, register(1))[0] == 16 and
+               "cannot open br0: a ring is in use" in d.log_text(), "a line when the log has room again")
+    t.close()
+    L.wait_for(lambda: request(d, s, 1, register(1, flags=0x800))[0] == 0, "it is free again")
+    s.close()
+    assert d.answers()
+
+
+def test_half_messages(net):
+    """The beginning of a request, at every length, and a request without the socket for its answer."""
+    lab, d, a, b = net
+    whole = struct.pack("<IHHIIQ16s64s", MAGIC, 14, 1, 64, 0, 0, b"py", b"br0") + register(1)
+    for n in list(range(2, len(whole), 7)) + [len(whole) - 1]:
+        s = sock(d)
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with here, there, s:
+            socket.send_fds(s, [whole[:n]], [there.fileno()])
+            s.settimeout(L.DEADLINE)
+            assert s.recv(10) == b"", n  # it costs the descriptor
+    with sock(d) as s:
+        s.send(whole)
+        s.settimeout(L.DEADLINE)
+        assert s.recv(10) == b""
+    assert d.answers() and not d.json("rings")
+    assert "sent what is no request, closed" in d.log_text()
+    p = Program(lab, d)
+    assert lost(a.ping(b.addr)) == 0
+    p.end()
+
+
 def test_many_clients(net):
     """200 that say nothing, and one that works."""
     lab, d, a, b = net
     idle = [sock(d) for _ in range(200)]
+    assert d.answers()
     p = Program(lab, d)
     assert lost(a.ping(b.addr)) == 0
     for s in idle:
