@@ -19,7 +19,9 @@ static void number(struct table *t, json_int_t n, bool bad)
 static void ring_cells(struct table *t, const json_t *row)
 {
 	const char *state = row_text(row, "state");
-	const double since = json_number_value(json_object_get(row, "since"));
+	/* Whole seconds: one that began just now is not in the future. */
+	const double age = (double)time(NULL) -
+			   (double)(time_t)json_number_value(json_object_get(row, "since"));
 	char buf[32];
 
 	table_cell(t, STYLE_PLAIN, "%s", row_text(row, "ifname"));
@@ -27,7 +29,8 @@ static void ring_cells(struct table *t, const json_t *row)
 	table_cell(t, STYLE_PLAIN, "%s", text_safe(row_text(row, "program"), buf, sizeof(buf)));
 	table_cell(t, STYLE_PLAIN, "%lld", (long long)row_int(row, "pid"));
 	table_cell(t, !strcmp(state, "live") ? STYLE_GOOD : STYLE_WARN, "%s", state);
-	table_cell(t, STYLE_PLAIN, "%s", fmt_age((double)time(NULL) - since, buf, sizeof(buf)));
+	table_cell(t, STYLE_PLAIN, "%lld", (long long)row_int(row, "uid"));
+	table_cell(t, STYLE_PLAIN, "%s ago", fmt_age(age, buf, sizeof(buf)));
 	number(t, row_int(row, "frames"), false);
 	number(t, row_int(row, "lag"), false);
 	number(t, row_int(row, "full") + row_int(row, "refused"), true);
@@ -70,9 +73,9 @@ static void print_rows(struct cli *c, const json_t *rows, const char *kind,
 int cmd_rings(struct cli *c, const struct command *cmd, json_t *args)
 {
 	static const struct table_column rings[] = {
-		{"bridge"},        {"ring"},      {"program"},      {"pid", true},
-		{"state"},         {"since"},     {"frames", true}, {"lag", true},
-		{"dropped", true}, {"bad", true}, {"stalls", true}};
+		{"bridge"},    {"ring"},          {"program"},   {"pid", true},
+		{"state"},     {"uid", true},     {"since"},     {"frames", true},
+		{"lag", true}, {"dropped", true}, {"bad", true}, {"stalls", true}};
 	static const struct table_column sides[] = {{"bridge"},          {"side"},
 						    {"taken", true},     {"copied", true},
 						    {"returned", true},  {"by buffer", true},
@@ -90,7 +93,9 @@ int cmd_rings(struct cli *c, const struct command *cmd, json_t *args)
 		fputs("no netmap program\n", c->out);
 	} else {
 		print_rows(c, rows, "ring", rings, array_size(rings), ring_cells);
-		fputc('\n', c->out);
+		fputs("\nWhat became of frames that ports received (nic) and that the host sent "
+		      "(host),\nand by what those that came back were recognised:\n",
+		      c->out);
 		print_rows(c, rows, "side", sides, array_size(sides), side_cells);
 	}
 	json_decref(rows);

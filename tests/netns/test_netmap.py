@@ -426,6 +426,18 @@ def test_rings(net):
     p.end()
 
 
+def test_rings_in_words(net):
+    lab, d, a, b = net
+    assert d.cli("rings").stdout == "no netmap program\n"
+    p = Program(lab, d)
+    assert lost(a.ping(b.addr)) == 0
+    text = d.cli("rings").stdout
+    assert re.search(rf"br0 +nic0 rx +nmpass +{p.pid} +live +0 +\d+s ago +[1-9]\d* +0 +0 +0 +0\n", text), text
+    assert "What became of frames that ports received (nic) and that the host sent (host)" in text
+    assert re.search(r"br0 +nic +[1-9]\d* +0 +[1-9]\d* +[1-9]\d* ", text), text
+    p.end()
+
+
 def test_bridge_removed(net):
     """The program's rings stop; its descriptors are its own."""
     lab, d, a, b = net
