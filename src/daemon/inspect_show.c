@@ -34,7 +34,7 @@ static uint32_t put_slots(struct inspect *in, struct inspect_ring *r, struct fra
 {
 	struct origins *os = in->origins[r->side];
 	struct ring_slot s[EGRESS_MAX];
-	uint32_t before[EGRESS_MAX], at = r->rc.pos;
+	uint32_t before[EGRESS_MAX], at = r->rc.pos, put;
 
 	for (uint32_t i = 0; i < n; i++, at = ring_next(at, r->rc.n)) {
 		const struct frame *f = frames[i];
@@ -46,14 +46,15 @@ static uint32_t put_slots(struct inspect *in, struct inspect_ring *r, struct fra
 		};
 		before[i] = r->rc.lent[at].buf;
 	}
-	n = ringcheck_rx_put(&r->rc, in->bufs, s, n);
-	for (uint32_t i = 0; i < n; i++) {
+	put = ringcheck_rx_put(&r->rc, in->bufs, s, n);
+	assert(put <= n && n <= EGRESS_MAX);
+	for (uint32_t i = 0; i < put; i++) {
 		if (before[i] && buf_meta(in->bufs, before[i])->owner != r->rc.owner)
 			origins_release(os, before[i]);
 		origins_lend(os, frames[i], &o[i]);
 	}
-	r->counters.n_frames += n;
-	return n;
+	r->counters.n_frames += put;
+	return put;
 }
 
 static bool put_slot(struct inspect *in, struct inspect_ring *r, struct frame *f,
