@@ -78,7 +78,7 @@ static int finish(struct afpacket_large *l, struct port *p, uint32_t i)
 		return DROP_RX_TRUNCATED;
 	f->len = l->msgs[i].msg_len - VNET_SIZE;
 	if (l->trunk)
-		return afpacket_from_trunk(&l->hdrs[i], tagged ? aux->tp_vlan_tci : 0, f);
+		return afpacket_from_trunk(&l->hdrs[i], tagged, tagged ? aux->tp_vlan_tci : 0, f);
 	if (tagged) {
 		f->data -= VNET_TAG_SIZE; /* the buffer has headroom */
 		vnet_put_tag(f->data, f->data + VNET_TAG_SIZE,

@@ -251,7 +251,7 @@ static int copy_slot(const struct afpacket_rx *r, struct port *p, const struct t
 	memcpy(&vnet, from - VNET_SIZE, VNET_SIZE);
 	if (r->what == AFPACKET_TRUNK) {
 		memcpy(f->data, from, f->len);
-		return afpacket_from_trunk(&vnet, tagged ? h->tp_vlan_tci : 0, f);
+		return afpacket_from_trunk(&vnet, tagged, h->tp_vlan_tci, f);
 	}
 	if (tagged) {
 		added = VNET_TAG_SIZE;

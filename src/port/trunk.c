@@ -9,7 +9,8 @@
  * The kernel makes frames fit the TAP before the sockets see them: GSO of TCP and UDP stays whole,
  * checksums stay unfinished; tunnels are cut and SCTP checksums finished, since vnet headers cannot
  * say them. The tag that names the place stays beside the frame, because a TAP takes 802.1ad tags
- * beside frames; one that was there before is in the bytes then.
+ * beside frames; one that was there before is in the bytes then. (Kernel 6.1 puts it into the bytes
+ * of frames that encapsulate; afpacket_place.h takes it out there.)
  *
  * One batch of the sockets may be of several places. rx() hands out the frames of one and holds the
  * others for the next calls: order within a place is kept, between places nobody can tell.

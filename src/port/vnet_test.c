@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "port/afpacket_place.h"
 #include "port/afpacket_tx.h"
 #include "port/tap.h"
 #include "port/vnet.h"
@@ -156,6 +157,43 @@ static void outbox_takes_what_the_port_refuses(void **state)
 	assert_true(afpacket_tx_wants_outbox(&f, 1500));
 }
 
+/* The place of a frame: beside it, or, with an older kernel, in its bytes. */
+static void place_is_beside_or_inside(void **state)
+{
+	uint8_t d[80], want[76];
+	struct virtio_net_hdr h = {
+		.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM, .csum_start = 42, .csum_offset = 6};
+	struct frame f = {.data = d, .len = 76};
+
+	for (uint32_t i = 0; i < sizeof(d); i++)
+		d[i] = (uint8_t)i;
+	assert_int_equal(afpacket_from_trunk(&h, true, 0x400 | 17, &f), 0);
+	assert_int_equal(f.in_port, 17);
+	assert_int_equal(f.flags, FRAME_CSUM_PARTIAL | FRAME_COPY);
+	assert_int_equal(f.csum_start, 42);
+
+	memcpy(want, d, 12);
+	memcpy(want + 12, d + 16, 64);
+	memcpy(d + 12, "\x88\xa8\x00\x12", 4);
+	h.csum_start = 46;
+	f = (struct frame){.data = d, .len = 80};
+	assert_int_equal(afpacket_from_trunk(&h, false, 0, &f), 0);
+	assert_int_equal(f.in_port, 18);
+	assert_int_equal(f.flags, FRAME_CSUM_PARTIAL);
+	assert_int_equal(f.csum_start, 42);
+	assert_int_equal(f.len, 76);
+	assert_memory_equal(d, want, 76);
+
+	assert_int_equal(afpacket_from_trunk(&h, false, 0, &f), AFPACKET_NOT_OURS);
+	assert_int_equal(afpacket_from_trunk(&h, true, 0, &f), AFPACKET_NOT_OURS);
+	memcpy(d + 12, "\x88\xa8\x00\x12", 4);
+	f.len = 17; /* no frame behind the tag */
+	assert_int_equal(afpacket_from_trunk(&h, false, 0, &f), AFPACKET_NOT_OURS);
+	f.len = 60;
+	h.csum_start = 2; /* in the tag */
+	assert_int_equal(afpacket_from_trunk(&h, false, 0, &f), DROP_CSUM_RANGE);
+}
+
 static void each_refusal_has_a_reason(void **state)
 {
 	assert_int_equal(afpacket_tx_reason(ENETDOWN), DROP_TX_DOWN);
@@ -179,6 +217,7 @@ int main(void)
 		cmocka_unit_test(tag_goes_between_addresses_and_type),
 		cmocka_unit_test(scattered_frame_is_joined),
 		cmocka_unit_test(outbox_takes_what_the_port_refuses),
+		cmocka_unit_test(place_is_beside_or_inside),
 		cmocka_unit_test(each_refusal_has_a_reason),
 	};
 
