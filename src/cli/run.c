@@ -61,13 +61,14 @@ static bool daemon_ended(struct run *r)
 }
 
 /*
- * What the daemon has left in a run directory, and the directory. port-* are its notes on devices
- * to put back, there only if it was killed: no other daemon reads them in a directory of this kind.
+ * What the daemon has left in a run directory, and the directory. port-* and place-* are its notes
+ * to put back what it changed, there only if it was killed: no other daemon reads them in a
+ * directory of this kind.
  */
 static int remove_dir(const char *dir)
 {
 	static const char *const files[] = {"control.sock", "netmap.sock", "viaductd.pid",
-					    "viaductd.log", "port-*"};
+					    "viaductd.log", "port-*",      "place-*"};
 	char pattern[PATH_MAX + 32];
 	glob_t found;
 
