@@ -64,8 +64,10 @@ static void tell_places(struct worker_bridge *wb, const struct adopted *ad)
 		struct worker_port *wp = wb->by_no[p->no];
 		uint8_t a = p->host ? ad->host : p->self ? ad->self : ad->member;
 
+		/* If the kernel forwards already and we have not heard of it, a gate is told
+		 * nothing. */
 		if (!p->host && !p->self && p->state != BPORT_FORWARDING)
-			a = TRUNK_PASS;
+			a = ad->closed ? TRUNK_DROP : TRUNK_PASS;
 		if (wp && wp->port)
 			trunk_plan(wp->port, (enum trunk_action)a);
 	}
