@@ -37,6 +37,8 @@
 
 LOG_MODULE("daemon/adopt");
 
+#define REPLACE_MAX 5u
+
 /* ---- what is taken: in the worker ---- */
 
 static uint8_t action_of(const struct intercept *ic, enum intercept_side side)
@@ -547,10 +549,43 @@ static void came_back(struct adopted *ad, const struct netlink_link *l)
 	events_link(ad->vb->d, "returned", ad->vb, NULL);
 }
 
+/* The trunk's device was deleted by somebody, or is of no use any more: another one. */
+static void replace_trunk(struct adopted *ad, const char *trunk)
+{
+	struct netlink_link l;
+
+	log_warn("%s: somebody deleted or changed its helper device %s; making another",
+		 ad->vb->name, trunk);
+	adopt_detach(ad->vb);
+	if (netlink_get(ad->vb->d->nl, ad->vb->name, &l) == 0)
+		came_back(ad, &l);
+}
+
+/* Events may be older than the device's last change, even than its making: ask. */
+static void follow_trunk(struct adopted *ad, bool gone, const struct netlink_link *event)
+{
+	struct netlink_link l;
+
+	if (!gone) {
+		if (netlink_get_index(ad->vb->d->nl, event->ifindex, &l) ||
+		    trunk_fits(ad->trunk, l.flags & IFF_UP, l.mtu))
+			return;
+		/* Whoever does it each time wins in the end. */
+		if (ad->n_replaced >= REPLACE_MAX)
+			return;
+		ad->n_replaced++;
+	}
+	replace_trunk(ad, event->name);
+}
+
 static void follow_one(struct adopted *ad, bool gone, const struct netlink_link *l)
 {
 	struct vport *vp = find_member(ad->vb, l->ifindex);
 
+	if (ad->trunk && l->ifindex == trunk_port(ad->trunk)->ifindex) {
+		follow_trunk(ad, gone, l);
+		return;
+	}
 	if (l->ifindex == ad->ifindex) {
 		if (gone) {
 			went_away(ad);
@@ -589,6 +624,10 @@ static void follow_vanished(struct adopted *ad, const struct netlink_link *links
 {
 	if (ad->trunk && !is_listed(ad->ifindex, links, n)) {
 		went_away(ad);
+		return;
+	}
+	if (ad->trunk && !is_listed(trunk_port(ad->trunk)->ifindex, links, n)) {
+		replace_trunk(ad, PORT_ENV_TRUNK "*");
 		return;
 	}
 	list_for_each_safe (i, &ad->vb->ports) {

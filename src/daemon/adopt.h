@@ -27,6 +27,7 @@ struct adopted {
 	struct trunk *trunk; /* NULL: the interface is away */
 	struct worker_port rx;
 	uint16_t next_no;            /* for the next place */
+	uint8_t n_replaced;          /* trunks, because somebody changed them */
 	bool by_open;                /* goes with the last program that has it open */
 	bool gated;                  /* the kernel drops what was not inspected: port/trunk.h */
 	struct loop_source *confirm; /* releases it; NULL: for good */

@@ -261,6 +261,11 @@ int trunk_open(const struct trunk_config *cfg, struct trunk **ret, const char **
 	return 0;
 }
 
+bool trunk_fits(const struct trunk *t, bool up, uint32_t mtu)
+{
+	return up && mtu >= HELPER_MTU;
+}
+
 static struct gate **find_gate(struct trunk *t, uint32_t ifindex, bool egress)
 {
 	struct gate **at = &t->gates;

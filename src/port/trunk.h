@@ -56,6 +56,8 @@ struct trunk *trunk_close(struct trunk *t);
  * by the trunk.
  */
 struct port *trunk_port(struct trunk *t);
+/* Can its device, which is up or not and has this MTU now, still do its work? */
+bool trunk_fits(const struct trunk *t, bool up, uint32_t mtu);
 
 /*
  * Attaches to a device. no: the place's number, 1 to 1023, unique in the trunk. *ret is a port
