@@ -196,7 +196,7 @@ def test_order_and_no_duplicates(hosts, how):
     """Sequence numbers, paced, of a flow to one host and of a flood to both."""
     lab, d, a, b, c = hosts
     p = Pass(lab, d, "br0", *how)
-    n, got, flood = 2000, [], []
+    n, got = 2000, []
     for i in range(n):
         a.raw.send(L.frame(BROADCAST if i % 2 else b.mac, a.mac, struct.pack("!I", i) + bytes(i % 900)))
         if i % 100 == 99:
@@ -239,8 +239,8 @@ def test_offloads(lab, daemon, how):
 def tunnel(a, b):
     """Tunnels between the hosts, as many kinds as this kernel has; addresses at b."""
     addrs = []
-    for i, words in enumerate((["vxlan", "id", "5", "dstport", "4789"], ["vxlan", "id", "6", "dstport", "4790", "udpcsum"],
-                               ["gretap"], ["geneve", "id", "5"])):
+    kinds = "vxlan id 5 dstport 4789", "vxlan id 6 dstport 4790 udpcsum", "gretap", "geneve id 5"
+    for i, words in enumerate(k.split() for k in kinds):
         made = 0
         for x, y in ((a, b), (b, a)):
             local = [] if words[0] == "geneve" else ["local", x.addr]
@@ -522,14 +522,16 @@ def test_spanning_tree(lab, daemon):
         rows = json.loads(far.run("bridge", "-j", "link", "show"))
         return {r["ifname"]: r["state"] for r in rows if r["ifname"].startswith("u")}
 
-    L.wait_for(lambda: sorted(states().values()) == ["blocking", "forwarding"], "one of two links is blocked", timeout=30)
-    L.wait_for(lambda: lost(a.ping(b.addr, 2, check=False)) == 0, "they reach each other", timeout=30)
+    slow = L.DEADLINE * 3
+    L.wait_for(lambda: sorted(states().values()) == ["blocking", "forwarding"], "one link is blocked", timeout=slow)
+    L.wait_for(lambda: lost(a.ping(b.addr, 2, check=False)) == 0, "they reach each other", timeout=slow)
     rx = int(b.ns.run("cat", "/sys/class/net/eth0/statistics/rx_packets"))
     assert lost(a.ping(b.addr, 10, "-b")) == 0  # lost() refuses duplicates
     assert int(b.ns.run("cat", "/sys/class/net/eth0/statistics/rx_packets")) - rx < 200, "frames go round"
     used = next(k for k, v in states().items() if v == "forwarding")
     lab.switch.ip("link", "set", used, "down")
-    L.wait_for(lambda: [v for k, v in states().items() if k != used] == ["forwarding"], "the other takes over", timeout=30)
-    L.wait_for(lambda: lost(a.ping(b.addr, 2, check=False)) == 0, "they reach each other again", timeout=30)
+    other = next(k for k in states() if k != used)
+    L.wait_for(lambda: states()[other] == "forwarding", "the other takes over", timeout=slow)
+    L.wait_for(lambda: lost(a.ping(b.addr, 2, check=False)) == 0, "they reach each other again", timeout=slow)
     assert p.side()["taken"] > 20
     p.end()

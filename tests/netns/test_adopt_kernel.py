@@ -344,8 +344,8 @@ def test_iptables_decide_once(net, how):
                       capture_output=True).returncode:
         pytest.skip("no iptables here")
     lab.switch.run("iptables", "-A", "FORWARD", "-p", "udp", "--dport", "7002", "-j", "ACCEPT")
-    physdev = subprocess.run(lab.switch.argv("iptables", "-A", "FORWARD", "-m", "physdev", "--physdev-in", a.port, "-p", "udp",
-                                             "--dport", "7003"), capture_output=True).returncode == 0
+    physdev = subprocess.run(lab.switch.argv("iptables", "-A", "FORWARD", "-m", "physdev", "--physdev-in", a.port,
+                                             "-p", "udp", "--dport", "7003"), capture_output=True).returncode == 0
     d.cli("adopt", "br0")
     if how == ["local"]:
         d.cli("intercept", "br0", "mode", "local")
@@ -499,8 +499,8 @@ def test_no_privileges(lab, cap):
     drop = f"-{cap}" + (",-sys_admin" if cap == "bpf" else "")
     run = lab.dir / "run"
     run.mkdir()
-    p = subprocess.run(lab.switch.argv("setpriv", "--bounding-set", drop, "--inh-caps", drop, "--", L.VIADUCTD, "--run-dir",
-                                       run), capture_output=True, text=True, timeout=L.DEADLINE)
+    p = subprocess.run(lab.switch.argv("setpriv", "--bounding-set", drop, "--inh-caps", drop, "--", L.VIADUCTD,
+                                       "--run-dir", run), capture_output=True, text=True, timeout=L.DEADLINE)
     assert p.returncode == 1 and f"needs CAP_{cap.upper()}" in p.stderr and p.stderr.count("\n") == 1, p
     assert not [n for n in lab.switch.links() if n.startswith("vd")]
     assert lost(a.ping(b.addr)) == 0
