@@ -127,7 +127,7 @@ static void let_go(void *arg)
 	struct adopted *ad = arg;
 
 	ad->vb->wb.follow = NULL;
-	ad->member = ad->self = ad->host = TRUNK_PASS;
+	ad->member = ad->self = ad->host = ad->replacing && ad->closed ? TRUNK_DROP : TRUNK_PASS;
 	tell_places(&ad->vb->wb, ad);
 	worker_port_drain(ad->vb->w, &ad->rx);
 }
@@ -556,7 +556,9 @@ static void replace_trunk(struct adopted *ad, const char *trunk)
 
 	log_warn("%s: somebody deleted or changed its helper device %s; making another",
 		 ad->vb->name, trunk);
+	ad->replacing = true;
 	adopt_detach(ad->vb);
+	ad->replacing = false;
 	if (netlink_get(ad->vb->d->nl, ad->vb->name, &l) == 0)
 		came_back(ad, &l);
 }

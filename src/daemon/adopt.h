@@ -28,6 +28,7 @@ struct adopted {
 	struct worker_port rx;
 	uint16_t next_no;            /* for the next place */
 	uint8_t n_replaced;          /* trunks, because somebody changed them */
+	bool replacing;              /* one of them, now: a closed bridge stays closed */
 	bool by_open;                /* goes with the last program that has it open */
 	bool gated;                  /* the kernel drops what was not inspected: port/trunk.h */
 	struct loop_source *confirm; /* releases it; NULL: for good */

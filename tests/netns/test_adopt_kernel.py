@@ -436,6 +436,32 @@ def test_trunk_deleted_by_hand(net):
     d.cli("release", "br0")
 
 
+def test_trunk_deleted_while_closed(lab):
+    """Not one frame passes uninspected meanwhile."""
+    d = lab.daemon(ns=WithPins(lab))
+    a, b = (h.silent() for h in lab.add_hosts(2))
+    kernel_bridge(lab, a, b)
+    d.cli("adopt", "br0", "fail", "closed")
+    p = Pass(lab, d)
+    member = L.Raw(lab.switch, a.port)
+    b.raw.drain()
+    ticker = Ticker(a)
+    for _ in range(5):
+        taken = p.side()["taken"]
+        L.wait_for(lambda: p.side()["taken"] > taken + 50, "inspected")
+        lab.switch.ip("link", "del", next(n for n in lab.switch.links() if n.startswith("vdt-")))
+    taken = p.side()["taken"]
+    L.wait_for(lambda: p.side()["taken"] > taken + 50, "inspected again")
+    ticker.end()
+    at_member, heard = ticks(member), ticks(b.raw)
+    member.close()
+    passed = [n for n in heard if at_member.count(n) != 2]
+    assert len(heard) > 100 and not passed, f"{len(passed)} of {len(heard)} passed uninspected: {passed[:9]}"
+    assert heard == sorted(set(heard))
+    p.end()
+    d.cli("release", "br0")
+
+
 @pytest.mark.parametrize("state", ["down", "mtu"])
 def test_trunk_changed_by_hand(net, state):
     """Somebody sets vdt-N down, or its MTU to something small."""
