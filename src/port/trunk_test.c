@@ -426,6 +426,15 @@ static void the_bell_wakes_a_sleeping_worker(void **state)
 	assert_int_equal(serve_n(w, 1), 1);
 }
 
+static void device_that_somebody_changed(void **state)
+{
+	struct world *w = *state;
+
+	assert_true(trunk_fits(w->trunk, true, 65521)); /* as it was made */
+	assert_false(trunk_fits(w->trunk, false, 65521));
+	assert_false(trunk_fits(w->trunk, true, 1500));
+}
+
 static void closed_means_dropped(void **state)
 {
 	struct world *w = *state;
@@ -808,6 +817,7 @@ int main(void)
 		T(exempt_frames_stay_in_the_kernel),
 		T(a_hanging_worker_is_passed_by),
 		T(the_bell_wakes_a_sleeping_worker),
+		T(device_that_somebody_changed),
 		T(closed_means_dropped),
 		T(gates_let_only_inspected_frames_pass),
 		T(gates_outlive_the_daemon),
