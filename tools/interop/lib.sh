@@ -2,11 +2,13 @@
 # ./dev interop PROGRAM: what its scripts share. Sources come from Debian, by a configuration of apt
 # that lives in build-interop/ (the machine's own is only read); nothing of them is in this tree.
 #
-# build-interop/apt/         private lists and cache
+# build-interop/apt/         private lists and cache; build-interop/PROGRAM/apt/ for another release's
 # build-interop/PROGRAM/     source, build, log
 # build-interop/result.txt   the last result of each PROGRAM, all lines of it together
 
 interop=$PWD/build-interop
+interop_apt=$interop/apt
+interop_suites=()  # "TYPE SUITE" each, instead of those of the machine: interop_use_suites
 n_failed=0
 
 . tools/dev/common.sh
@@ -15,7 +17,7 @@ n_failed=0
 # The machine's sources of Debian itself, for source packages; others may not offer any.
 interop_apt_sources()
 {
-    local dir=$interop/apt f
+    local dir=$interop_apt f
     mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial" "$dir/parts"
     for f in /etc/apt/sources.list.d/*.sources; do
         [ ! -r "$f" ] || sed 's/^Types:.*/Types: deb-src/' "$f"
@@ -35,17 +37,46 @@ APT::Sandbox::User "root";
 END
 }
 
+# interop_use_suites PROGRAM "TYPE SUITE"...: take packages from there, and from the machine's mirror.
+interop_use_suites()
+{
+    interop_apt=$interop/$1/apt
+    shift
+    interop_suites=("$@")
+}
+
+# Replaces the sources by the chosen suites. Debian 12's keyring knows the later releases too.
+interop_apt_suites()
+{
+    local parts=$interop_apt/parts uri s
+    uri=$(cat "$parts/debian.sources" "$interop_apt/sources.list" |
+        grep -oE 'https?://[^ ]*/debian/?( |$)' | head -1) || true
+    : >"$interop_apt/sources.list"
+    for s in "${interop_suites[@]}"; do
+        printf 'Types: %s\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n\n' "${s% *}" \
+            "${uri:-http://deb.debian.org/debian}" "${s#* }" \
+            /usr/share/keyrings/debian-archive-keyring.gpg
+    done >"$parts/debian.sources"
+}
+
+# Lists of the packages there; apt-get of this shell uses them from here on.
+interop_apt_update()
+{
+    interop_apt_sources
+    [ ${#interop_suites[@]} = 0 ] || interop_apt_suites
+    export APT_CONFIG=$interop_apt/apt.conf
+    apt_retry update -qq
+}
+
 # interop_source PACKAGE: prints the directory of its source, which is fetched once.
 interop_source()
 {
     local dir=$interop/$1
     if ! compgen -G "$dir/$1-*/debian/changelog" >/dev/null; then
         mkdir -p "$dir"
-        {
-            interop_apt_sources
-            export APT_CONFIG=$interop/apt/apt.conf
-            apt_retry update -qq && (cd "$dir" && apt_retry source -qq "$1")
-        } >"$dir/fetch.log" 2>&1 || die "$1: its source could not be fetched" "see $dir/fetch.log"
+        (
+            interop_apt_update && cd "$dir" && apt_retry source -qq "$1"
+        ) >"$dir/fetch.log" 2>&1 || die "$1: its source could not be fetched" "see $dir/fetch.log"
     fi
     compgen -G "$dir/$1-*/debian/changelog" | sed 's,/debian/changelog$,,'
 }
@@ -89,4 +120,50 @@ interop_record()
     } >"$all"
     echo "interop $1: $(grep -c ^pass "$scratch/result") passed, $n_failed failed; in $all"
     [ "$n_failed" = 0 ]
+}
+
+# ---- what is looked at in the world of the tests (tools/demo/lib.sh makes it) ----
+
+no_rings()
+{
+    viaduct rings | grep '^no netmap program'
+}
+
+# What a program might have changed of br0: flags, promiscuity, offloads, queues.
+state_of_bridge()
+{
+    ip -d link show dev br0
+    ethtool -k br0
+    cat /sys/class/net/br0/flags
+}
+
+same_bridge()
+{
+    state_of_bridge | diff "$scratch/before" -
+}
+
+no_loss()
+{
+    cat "$scratch/ping"
+    grep -q ' 0% packet loss' "$scratch/ping" && ! grep -q DUP "$scratch/ping"
+}
+
+# 32 MB from ns2 to ns1, to be compared. Another address, or another client (ip netns exec NAME), may
+# be given.
+fetch_file()
+{
+    local address=${1:-192.168.56.2}
+    [ $# = 0 ] || shift
+    [ $# -gt 0 ] || set -- ip netns exec ns1
+    rm -f "$scratch/got"
+    "$@" timeout 60 /usr/bin/python3 -c 'import sys, urllib.request
+urllib.request.urlretrieve(f"http://{sys.argv[1]}:8000/sent", sys.argv[2])' "$address" "$scratch/got"
+}
+
+serve_file()
+{
+    mkdir "$scratch/www"
+    head -c 32M /dev/urandom >"$scratch/www/sent"
+    ip netns exec ns2 /usr/bin/python3 -m http.server 8000 -d "$scratch/www" >/dev/null 2>&1 &
+    until_true 10 ip netns exec ns2 bash -c 'ss -ltn | grep -q :8000'
 }

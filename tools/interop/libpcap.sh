@@ -55,24 +55,6 @@ listens()
     grep -q tcpdump "$scratch/rings" && ! grep -qE 'unread|stalled' "$scratch/rings"
 }
 
-no_rings()
-{
-    ! viaduct rings | grep tcpdump
-}
-
-# What a program might have changed of br0: flags, promiscuity, offloads, queues.
-state_of_bridge()
-{
-    ip -d link show dev br0
-    ethtool -k br0
-    cat /sys/class/net/br0/flags
-}
-
-same_bridge()
-{
-    state_of_bridge | diff "$scratch/before" -
-}
-
 # lines NUMBER PATTERN FILE: exactly so many lines match.
 lines()
 {
@@ -92,30 +74,9 @@ some_frames()
     [ "$(frames "$1" "$2")" -gt 0 ]
 }
 
-no_loss()
-{
-    cat "$scratch/ping"
-    grep -q ' 0% packet loss' "$scratch/ping" && ! grep -q DUP "$scratch/ping"
-}
-
 ping_across()
 {
     ip netns exec ns1 ping -n "$@" 192.168.56.2 >"$scratch/ping" 2>&1 || true
-}
-
-# 32 MB from ns2 to ns1, to be compared.
-fetch_file()
-{
-    ip netns exec ns1 /usr/bin/python3 -c 'import sys, urllib.request
-urllib.request.urlretrieve("http://192.168.56.2:8000/sent", sys.argv[1])' "$scratch/got"
-}
-
-serve_file()
-{
-    mkdir "$scratch/www"
-    head -c 32M /dev/urandom >"$scratch/www/sent"
-    ip netns exec ns2 /usr/bin/python3 -m http.server -d "$scratch/www" >/dev/null 2>&1 &
-    until_true 10 ip netns exec ns2 bash -c 'ss -ltn | grep -q :8000'
 }
 
 # Should tcpdump be too slow for the stream, it misses copies, and the bridge nothing.
