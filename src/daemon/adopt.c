@@ -60,8 +60,15 @@ static bool is_local(const struct intercept *ic)
 	return ic->sides[INTERCEPT_NIC].action == INTERCEPT_DO_LOCAL;
 }
 
+static bool is_closed(const struct worker_bridge *wb)
+{
+	return bridge_intercept(wb->br)->set.fail == INTERCEPT_CLOSED;
+}
+
 static void tell_places(struct worker_bridge *wb, const struct adopted *ad)
 {
+	const bool closed = is_closed(wb);
+
 	for (struct bport *p = NULL; (p = bridge_port_next(wb->br, p));) {
 		struct worker_port *wp = wb->by_no[p->no];
 		uint8_t a = p->host ? ad->host : p->self ? ad->self : ad->member;
@@ -69,7 +76,7 @@ static void tell_places(struct worker_bridge *wb, const struct adopted *ad)
 		/* If the kernel forwards already and we have not heard of it, a gate is told
 		 * nothing. */
 		if (!p->host && !p->self && p->state != BPORT_FORWARDING)
-			a = ad->closed ? TRUNK_DROP : TRUNK_PASS;
+			a = closed ? TRUNK_DROP : TRUNK_PASS;
 		if (wp && wp->port)
 			trunk_plan(wp->port, (enum trunk_action)a);
 	}
@@ -127,7 +134,8 @@ static void let_go(void *arg)
 	struct adopted *ad = arg;
 
 	ad->vb->wb.follow = NULL;
-	ad->member = ad->self = ad->host = ad->replacing && ad->closed ? TRUNK_DROP : TRUNK_PASS;
+	ad->member = ad->self = ad->host =
+		ad->replacing && is_closed(&ad->vb->wb) ? TRUNK_DROP : TRUNK_PASS;
 	tell_places(&ad->vb->wb, ad);
 	worker_port_drain(ad->vb->w, &ad->rx);
 }
@@ -286,10 +294,11 @@ static void set_gates(struct adopted *ad)
 void adopt_follow_fail(struct vbridge *vb)
 {
 	struct adopted *ad = vb->adopted;
-	const bool closed = bridge_intercept(vb->br)->set.fail == INTERCEPT_CLOSED;
+	const bool closed = is_closed(&vb->wb);
 
 	if (!ad->trunk)
 		return;
+	worker_call(vb->w, mark_dirty, ad);
 	/* Gates come after the trunk is closed, and go before it is open. */
 	if (closed)
 		trunk_set_fail(ad->trunk, true, ADOPT_HANG_MS);
@@ -422,7 +431,7 @@ static int attach(struct adopted *ad, const struct netlink_link *l, struct ctl_e
 		.env = vb->d->env,
 		.bufs = &vb->d->bufs,
 		.hang_ms = ADOPT_HANG_MS,
-		.closed = bridge_intercept(vb->br)->set.fail == INTERCEPT_CLOSED,
+		.closed = is_closed(&vb->wb),
 	};
 	struct rx_job job = {ad, 0};
 	const char *why = NULL;
