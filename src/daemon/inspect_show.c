@@ -231,7 +231,9 @@ static enum shown show_one(struct inspect *in, struct inspect_ring *r, struct fr
 	return show_plain(in, r, f, &o);
 }
 
-/* Frames that the program gets as they are, which is most of them. room: of a slot without offset.
+/*
+ * Frames that the program gets as they are, which is most of them. room: of a slot; 0 on a ring
+ * with offsets, where each slot has its own.
  */
 static inline bool is_easy(const struct inspect *in, const struct frame *f, uint32_t room)
 {
@@ -243,7 +245,7 @@ static inline bool is_easy(const struct inspect *in, const struct frame *f, uint
 static uint32_t show_frames(struct inspect *in, struct inspect_ring *r, const struct egress_list *l,
 			    uint64_t now_ns, struct frame **ret_refused)
 {
-	const uint32_t room = ringcheck_rx_offset(&r->rc, 0) ? 0 : inspect_room(in, r);
+	const uint32_t room = r->rc.offset_mask ? 0 : inspect_room(in, r);
 	struct origin o[EGRESS_MAX];
 	uint32_t n_refused = 0, n, put;
 

@@ -676,7 +676,7 @@ def test_bad_requests_in_words(net):
     assert request(d, t, 1, register(1, flags=0x800))[0] == 0
     assert "cannot open no/such: there is no such bridge or interface" in d.log_text()
     L.wait_for(lambda: request(d, s, 1, register(1))[0] == 16 and
-               "cannot open br0: a ring is in use" in d.log_text(), "a line when the log has room again")
+               "cannot open br0: it is in use" in d.log_text(), "a line when the log has room again")
     t.close()
     L.wait_for(lambda: request(d, s, 1, register(1, flags=0x800))[0] == 0, "it is free again")
     s.close()
