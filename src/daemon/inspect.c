@@ -28,6 +28,7 @@
 #define SOURCES      4096u /* addresses whose port is remembered */
 #define SOURCE_AGE_S 300u
 #define NEVER        UINT64_MAX
+#define PARTING_NS   50000000u /* from a dying program's first descriptor to its last, at most */
 #define NS_PER_MS    1000000ULL
 #define BELL_GAP_NS  20000u   /* between two doorbells, unless the ring fills up */
 #define BELL_SHARE   4u       /* that is: a quarter of it */
@@ -109,13 +110,47 @@ static void set_state(struct inspect *in, struct inspect_ring *r, uint8_t state)
 
 /* Can frames of a side come back? What the NIC side took does by host TX rings, and the other way
  * round; or from the RX ring itself, by NR_FORWARD. */
+/*
+ * A program that dies closes one descriptor after the other. When that of its TX rings is the
+ * first, frames that are still in its RX rings are waiting for the other; later ones, which nobody
+ * would take any more (mode `auto`), must not go by them. So for a moment they go behind them.
+ */
+static bool parts(const struct inspect *in, enum intercept_side side)
+{
+	if (!bridge_intercept(in->wb->br)->sides[side].tx_bound)
+		return false;
+	for_each_ring(in, r, side == INTERCEPT_HOST,
+		      0) if (r->bound && ringcheck_rx_waiting(&r->rc) > 0) return true;
+	return false;
+}
+
 static void update_returns(struct inspect *in, enum intercept_side side)
 {
 	bool any = false;
 
 	for_each_ring(in, r, side == INTERCEPT_NIC, 1) any |= r->bound;
 	for_each_ring(in, r, side == INTERCEPT_HOST, 0) any |= r->bound && r->forwards;
+	if (!any && parts(in, side)) {
+		if (!in->parting_ns[side])
+			in->parting_ns[side] = clock_now_ns() + PARTING_NS;
+		return;
+	}
+	in->parting_ns[side] = 0;
 	intercept_set_tx(bridge_intercept(in->wb->br), side, any);
+}
+
+/* It has not closed the rest, or there is no room for more: what it has not seen goes on. */
+static void look_at_parting(struct inspect *in, enum intercept_side side, uint64_t now_ns)
+{
+	bool full = false;
+
+	for_each_ring(in, r, side == INTERCEPT_HOST, 0) full |= ringcheck_rx_space(&r->rc) == 0;
+	if (!full && now_ns < in->parting_ns[side])
+		return;
+	in->parting_ns[side] = 0;
+	for_each_ring(in, r, side == INTERCEPT_HOST, 0)
+		inspect_withdraw(in, r, RINGCHECK_UNSEEN, now_ns);
+	intercept_set_tx(bridge_intercept(in->wb->br), side, false);
 }
 
 uint32_t inspect_room(const struct inspect *in, const struct inspect_ring *r)
@@ -374,6 +409,9 @@ bool inspect_poll(struct inspect *in, uint64_t now_ns)
 			n += inspect_forward(in, r, now_ns);
 			look_at_rx(in, r, now_ns);
 		}
+	for (int side = 0; side < INTERCEPT_SIDE_N; side++)
+		if (unlikely(in->parting_ns[side]))
+			look_at_parting(in, (enum intercept_side)side, now_ns);
 	look_at_groups(in, n == 0, now_ns);
 	return n > 0;
 }
@@ -420,6 +458,9 @@ static bool sleep_on_rx(struct inspect *in, struct inspect_ring *r, uint64_t now
 bool inspect_sleep(struct inspect *in, uint64_t now_ns, uint64_t *ret_until_ns)
 {
 	*ret_until_ns = in->next_group_ns;
+	for (int side = 0; side < INTERCEPT_SIDE_N; side++)
+		if (in->parting_ns[side])
+			*ret_until_ns = min_of(*ret_until_ns, in->parting_ns[side]);
 	for (int host = 0; host < 2; host++) {
 		for_each_ring(in, r, host, 1) if (!ringcheck_sleep(&r->rc)) return false;
 		for_each_ring(in, r, host, 0)

@@ -18,8 +18,10 @@ struct inspect {
 	struct inspect_ring *rings[2][2][RINGS_MAX]; /* by [host][tx] */
 	struct origins *origins[INTERCEPT_SIDE_N];
 	struct regroup *groups[INTERCEPT_SIDE_N];
-	uint64_t next_group_ns;        /* when a group has waited long enough */
-	bool behind[INTERCEPT_SIDE_N]; /* a program does not keep up: let it */
+	uint64_t next_group_ns;                /* when a group has waited long enough */
+	bool behind[INTERCEPT_SIDE_N];         /* a program does not keep up: let it */
+	uint64_t parting_ns[INTERCEPT_SIDE_N]; /* until when frames go behind those that nobody can
+						  give back any more; 0: there are none */
 
 	/* of the batch that is being put together */
 	enum intercept_side side;

@@ -505,6 +505,58 @@ static void test_death_after_a_copy(void **state)
 	assert_false(receive_frame(l, 5));
 }
 
+static void remove_tx_here(void *arg)
+{
+	struct lab *l = arg;
+
+	inspect_ring_del(l->in, &l->rings[1][1]);
+}
+
+static void remove_rx_here(void *arg)
+{
+	struct lab *l = arg;
+
+	inspect_ring_del(l->in, &l->rings[0][0]);
+}
+
+/* The descriptor of its TX rings is closed first: what comes then does not overtake. */
+static void test_tx_goes_first(void **state)
+{
+	struct lab *l = *state;
+
+	become_reader(l);
+	send_frame(l, 1);
+	send_frame(l, 2);
+	worker_call(l->w, remove_tx_here, l);
+	send_frame(l, 3);
+	worker_call(l->w, remove_rx_here, l);
+	send_frame(l, 4);
+	for (uint8_t i = 1; i <= 4; i++) {
+		assert_true(receive_frame(l, TRIES));
+		assert_int_equal(l->bytes[50], i);
+	}
+	assert_false(receive_frame(l, 5));
+}
+
+/* It keeps its RX rings: after a while it is one that gets copies. */
+static void test_tx_goes_alone(void **state)
+{
+	struct lab *l = *state;
+
+	become_reader(l);
+	send_frame(l, 1);
+	worker_call(l->w, remove_tx_here, l);
+	send_frame(l, 2);
+	for (uint8_t i = 1; i <= 2; i++) {
+		assert_true(receive_frame(l, TRIES));
+		assert_int_equal(l->bytes[50], i);
+	}
+	send_frame(l, 3);
+	assert_true(receive_frame(l, TRIES));
+	assert_int_equal(l->bytes[50], 3);
+	wait_for_frames(l, 1);
+}
+
 static void sync_and_remove_here(void *arg)
 {
 	struct lab *l = arg;
@@ -747,6 +799,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_death, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death_after_a_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_rx_goes_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tx_goes_first, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tx_goes_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death_before_a_sync, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stall, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_behind, setup, teardown),
