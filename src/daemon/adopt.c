@@ -223,6 +223,11 @@ int adopt_check(struct daemon *d, const char *name, struct netlink_link *ret_lin
 
 /* ---- places ---- */
 
+static bool is_forwarding(const struct netlink_link *l)
+{
+	return !l->brport || l->brport_state == BR_STATE_FORWARDING;
+}
+
 /* A number that no place had for as long as possible: frames of the last one may be on their way.
  */
 static uint16_t choose_no(struct adopted *ad)
@@ -242,7 +247,8 @@ static uint16_t choose_no(struct adopted *ad)
 static int add_place(struct adopted *ad, const struct netlink_link *l, bool host, bool self,
 		     struct ctl_error *err)
 {
-	struct place_request req = {.l = l, .host = host, .self = self};
+	struct place_request req = {
+		.l = l, .host = host, .self = self, .blocked = !host && !self && !is_forwarding(l)};
 	const char *why = NULL;
 	struct vport *vp;
 	int r;
@@ -343,11 +349,6 @@ static struct vport *find_member(struct vbridge *vb, uint32_t ifindex)
 	return NULL;
 }
 
-static bool is_forwarding(const struct netlink_link *l)
-{
-	return !l->brport || l->brport_state == BR_STATE_FORWARDING;
-}
-
 static void follow_state(struct vport *vp, const struct netlink_link *l)
 {
 	struct state_job job = {vp, is_forwarding(l)};
@@ -362,16 +363,12 @@ static void follow_state(struct vport *vp, const struct netlink_link *l)
 static void add_member(struct adopted *ad, const struct netlink_link *l)
 {
 	struct ctl_error err;
-	struct vport *vp;
 
 	if (add_place(ad, l, false, false, &err)) {
 		log_warn("bridge %s: member %s is not inspected: %s", ad->vb->name, l->name,
 			 err.text);
 		return;
 	}
-	vp = find_member(ad->vb, l->ifindex);
-	if (vp)
-		follow_state(vp, l);
 	if (ad->gated)
 		set_gate(ad, l->ifindex, TRUNK_EGRESS, l->name);
 }

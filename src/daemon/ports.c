@@ -337,6 +337,7 @@ static void vport_free(struct vport *vp)
 struct join_job {
 	struct vport *vp;
 	uint16_t no; /* of a place of a trunk */
+	bool blocked;
 	int r;
 };
 
@@ -360,6 +361,8 @@ static void join(void *arg)
 	job->r = bridge_port_add(vp->vb->br, &cfg, &vp->wp.bp);
 	if (job->r)
 		return;
+	if (job->blocked)
+		bridge_port_set_state(vp->vb->br, vp->wp.bp, BPORT_BLOCKING);
 	job->r = worker_port_attach(vp->vb->w, &vp->wp);
 	if (job->r)
 		bridge_port_del(vp->vb->br, vp->wp.bp);
@@ -430,7 +433,7 @@ static void follow_event(void *ctx, bool gone, const struct netlink_link *l)
 int ports_add(struct vbridge *vb, const struct port_request *req, struct vport **ret,
 	      struct ctl_error *err)
 {
-	struct join_job job;
+	struct join_job job = {0};
 	struct vport *vp;
 	int r = req->host ? 0 : ports_check(vb->d, vb, req, NULL, err);
 
@@ -473,7 +476,7 @@ int ports_add_place(struct vbridge *vb, const struct place_request *req, struct 
 {
 	const struct port_request pr = {.name = req->l->name, .driver = "trunk"};
 	struct vport *vp = vport_new(vb, &pr);
-	struct join_job job = {.vp = vp, .no = req->no};
+	struct join_job job = {.vp = vp, .no = req->no, .blocked = req->blocked};
 	int r;
 
 	if (!vp) {

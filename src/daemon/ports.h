@@ -85,6 +85,7 @@ struct place_request {
 	struct port *port; /* open already, and closed by the vport or on failure */
 	uint16_t no;       /* which the engine's port gets */
 	bool host, self;
+	bool blocked; /* the kernel's bridge does not let it forward */
 };
 int ports_add_place(struct vbridge *vb, const struct place_request *req, struct vport **ret,
 		    struct ctl_error *err);
