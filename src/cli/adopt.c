@@ -61,5 +61,5 @@ int cmd_adopt(struct cli *c, const struct command *cmd, json_t *args)
 	else if (json_array_size(rows))
 		show_dry_run(c, rows);
 	json_decref(rows);
-	return r;
+	return CLI_OK;
 }

@@ -40,10 +40,9 @@ void through_decide(struct bridge *br, struct bport *in, struct frame *f)
 	if (likely(in != &br->nowhere)) {
 		f->out_port = in->no;
 		f->verdict = FRAME_UNICAST;
-	} else if (br->kind == BRIDGE_NETDEV) {
-		f->verdict = FRAME_HOST;
-	} else if (!mac_is_group(f->dst) &&
-		   fdb_lookup(br->fdb, f->dst, f->vid, f->dst_hash, &kind) >= 0) {
+	} else if (br->kind == BRIDGE_NETDEV ||
+		   (!mac_is_group(f->dst) &&
+		    fdb_lookup(br->fdb, f->dst, f->vid, f->dst_hash, &kind) >= 0)) {
 		f->verdict = FRAME_HOST;
 	}
 }

@@ -48,10 +48,10 @@ int bridges_need(struct daemon *d, const char *name, struct vbridge **ret, struc
 int bridges_need_own(struct daemon *d, const char *name, struct vbridge **ret,
 		     struct ctl_error *err)
 {
-	struct vbridge *vb;
+	struct vbridge *vb = NULL;
 	int r = bridges_need(d, name, &vb, err);
 
-	if (r)
+	if (r || !vb)
 		return r;
 	if (!vb->adopted) {
 		*ret = vb;

@@ -28,6 +28,7 @@
 #include <errno.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -406,7 +407,8 @@ int trunk_place_open(struct trunk *t, uint32_t ifindex, enum trunk_where where, 
 		free(p);
 		return error_trace(r);
 	}
-	strcpy(p->head.mode, p->tc.how == SYS_BPF_TCX ? "tcx" : "clsact");
+	snprintf(p->head.mode, sizeof(p->head.mode), "%s",
+		 p->tc.how == SYS_BPF_TCX ? "tcx" : "clsact");
 	if (p->tc.how == SYS_BPF_CLSACT) {
 		p->tc.made_clsact |= made_clsact(t, ifindex);
 		env_note_place(t->env, ifindex, where == TRUNK_EGRESS, p->tc.made_clsact);
