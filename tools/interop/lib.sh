@@ -49,12 +49,13 @@ interop_use_suites()
 interop_apt_suites()
 {
     local parts=$interop_apt/parts uri s
-    uri=$(cat "$parts/debian.sources" "$interop_apt/sources.list" |
-        grep -oE 'https?://[^ ]*/debian/?( |$)' | head -1) || true
+    uri=$(grep -hoE 'https?://[^ ]*/debian/?( |$)' "$parts/debian.sources" "$interop_apt/sources.list") || true
+    uri=${uri%%[[:space:]]*}
+    [ -n "$uri" ] || die "interop: apt's sources name no mirror of Debian"
     : >"$interop_apt/sources.list"
     for s in "${interop_suites[@]}"; do
         printf 'Types: %s\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n\n' "${s% *}" \
-            "${uri:-http://deb.debian.org/debian}" "${s#* }" \
+            "$uri" "${s#* }" \
             /usr/share/keyrings/debian-archive-keyring.gpg
     done >"$parts/debian.sources"
 }
