@@ -437,6 +437,20 @@ enum fdb_learn_result fdb_learn_slow_(struct fdb *f, uint64_t mac, uint16_t vid,
 	return r;
 }
 
+bool fdb_restore(struct fdb *f, uint64_t mac, uint16_t vid, uint16_t port, uint32_t age_s)
+{
+	const uint64_t key = fdb_key_(mac, vid);
+	const uint32_t hash = fdb_hash(f, mac, vid);
+
+	assert(port < FDB_PORTS);
+	if (age_s >= f->hot.expire_s || find_live(f, key, hash) || is_full(f) ||
+	    f->port_learned[port] >= f->port_limit[port] ||
+	    !put_in(f, word_of(key, FDB_DYNAMIC, false), hash, port))
+		return false;
+	fdb_find_(&f->hot, key, hash)->seen_s = f->hot.now_s - age_s;
+	return true;
+}
+
 /* Buckets and their bits, in whole cache lines. */
 static size_t memory_of(uint32_t n_buckets)
 {

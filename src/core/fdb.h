@@ -147,6 +147,12 @@ void fdb_stats(const struct fdb *fdb, struct fdb_stats *ret);
 uint32_t fdb_port_learned(const struct fdb *fdb, uint16_t port);
 
 /*
+ * Enters what an earlier table learned on the port, last seen age_s ago. False when the address is
+ * in the table already, when it is too old, or when there is no room that nobody else has.
+ */
+bool fdb_restore(struct fdb *fdb, uint64_t mac, uint16_t vid, uint16_t port, uint32_t age_s);
+
+/*
  * Iterates: *cursor starts at 0; fills at most max entries and returns how many; 0 = the end.
  * Entries that come or go meanwhile may be missed or seen; all others are seen exactly once.
  */

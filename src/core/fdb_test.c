@@ -375,6 +375,40 @@ static void sweeps_in_shares(void **state)
 	assert_int_equal(dump_count(f), 100);
 }
 
+static void restores_with_its_age(void **state)
+{
+	struct fdb *f = *state;
+	struct fdb_entry e;
+
+	fdb_set_now(f, 10); /* less than the ages: a machine that has just started */
+	assert_true(fdb_restore(f, address(1), 0, 3, 100));
+	assert_true(fdb_get(f, address(1), 0, &e));
+	assert_int_equal(e.port, 3);
+	assert_int_equal(e.kind, FDB_DYNAMIC);
+	assert_int_equal(e.age_s, 100);
+	fdb_set_now(f, 10 + FDB_AGEING_DEFAULT_S - 100);
+	assert_true(fdb_get(f, address(1), 0, &e));
+	fdb_set_now(f, 10 + FDB_AGEING_DEFAULT_S - 99);
+	assert_false(fdb_get(f, address(1), 0, &e));
+}
+
+static void restores_nothing_old_known_or_too_many(void **state)
+{
+	struct fdb *f = *state;
+	struct fdb_entry e;
+
+	assert_false(fdb_restore(f, address(1), 0, 3, FDB_AGEING_DEFAULT_S + 1));
+	assert_true(fdb_restore(f, address(1), 0, 3, 1));
+	assert_false(fdb_restore(f, address(1), 0, 4, 0));
+	assert_true(fdb_get(f, address(1), 0, &e));
+	assert_int_equal(e.port, 3);
+	fdb_set_port_limit(f, 3, 1);
+	assert_false(fdb_restore(f, address(2), 0, 3, 1));
+	assert_int_equal(fdb_port_learned(f, 3), 1);
+	fdb_set_limit(f, 1);
+	assert_false(fdb_restore(f, address(2), 0, 4, 1));
+}
+
 static void flush_kinds(void **state)
 {
 	struct fdb *f = *state;
@@ -758,6 +792,8 @@ int main(void)
 		with_table(time_wraps_around),
 		with_table(ageing_time_changes_at_once),
 		with_table(sweeps_in_shares),
+		with_table(restores_with_its_age),
+		with_table(restores_nothing_old_known_or_too_many),
 		with_table(flush_kinds),
 		with_table(flush_does_not_count_the_aged),
 		with_table(gone_is_told_whatever_the_cause),

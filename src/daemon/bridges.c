@@ -18,6 +18,7 @@
 #include "daemon/keys.h"
 #include "daemon/netmap_sock.h"
 #include "daemon/ports.h"
+#include "daemon/snapshot.h"
 #include "sys/netlink.h"
 
 LOG_MODULE("daemon/bridges");
@@ -166,6 +167,7 @@ static void vbridge_free(struct vbridge *vb)
 	worker_call(vb->w, detach, vb);
 	events_drain(vb->d->events);
 	list_del(&vb->node);
+	snapshot_drop(vb, false);
 	bridge_free(vb->br);
 	expression_free(vb->filter);
 	expression_free(vb->exempt);
@@ -236,6 +238,7 @@ int bridges_add(struct daemon *d, const char *name, const json_t *values, struct
 	/* commit */
 	if (values)
 		bridges_set(vb, values);
+	snapshot_load(vb);
 	log_info("bridge %s: %s worker=%u fdb_size=%u", name,
 		 mac ? "its interface was there and is used again" : "made", worker_id(vb->w),
 		 vb->fdb_size);
@@ -279,6 +282,7 @@ void bridges_del(struct vbridge *vb)
 	r = ifindex ? netlink_del(vb->d->nl, ifindex) : 0;
 	if (r && r != -ENODEV)
 		log_err("bridge %s: its interface cannot be removed: %s", vb->name, err_text(r));
+	snapshot_drop(vb, true);
 	vbridge_free(vb);
 }
 

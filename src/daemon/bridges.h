@@ -22,6 +22,7 @@
 struct access;
 struct adopted;
 struct expression;
+struct snapshot_file;
 struct vport;
 
 struct vbridge {
@@ -37,7 +38,10 @@ struct vbridge {
 	uint32_t n_rings; /* of a netmap port that is opened on it, of each kind */
 	struct expression *filter, *exempt; /* of interception; NULL: none */
 	struct adopted *adopted;            /* NULL: a bridge of ours; else daemon/adopt.h */
-	struct access *access;              /* who may open it; NULL: root and the daemon's group */
+	struct snapshot_file *learned;      /* by an earlier daemon; NULL: nothing, or no longer */
+	uint64_t saved_at; /* frames received when what it learned was saved; see snapshot.c */
+	bool save_failed;
+	struct access *access; /* who may open it; NULL: root and the daemon's group */
 	/* the worker's, see events.c */
 	struct limit limits[BRIDGE_EVENT_N];
 	uint64_t n_events[BRIDGE_EVENT_N];

@@ -29,6 +29,7 @@
 #include "daemon/plan.h"
 #include "daemon/ports.h"
 #include "daemon/server.h"
+#include "daemon/snapshot.h"
 #include "port/driver.h"
 #include "sys/clock.h"
 #include "sys/loop.h"
@@ -429,6 +430,8 @@ static int start_parts(struct daemon *d, struct config *c)
 		r = start_workers(d, c);
 	if (!r)
 		r = start_endpoints(d);
+	if (!r)
+		snapshot_start(d);
 	if (r) {
 		config_free(c);
 		return r;
@@ -477,6 +480,7 @@ void daemon_shutdown(struct daemon *d)
 
 static void stop_parts(struct daemon *d)
 {
+	snapshot_stop(d);
 	d->netmap_sock = netmap_sock_free(d->netmap_sock);
 	d->endpoints = endpoints_free(d->endpoints);
 	list_for_each_safe (i, &d->bridges)

@@ -51,9 +51,10 @@ struct daemon_options {
 
 struct daemon {
 	struct daemon_options opt;
-	char run_dir[108]; /* a socket's path fits an address; this is the shorter */
-	char *config_path; /* NULL: none */
-	gid_t group;       /* may read */
+	char run_dir[108];   /* a socket's path fits an address; this is the shorter */
+	char state_dir[128]; /* empty: none; see snapshot.h */
+	char *config_path;   /* NULL: none */
+	gid_t group;         /* may read */
 	struct daemon_limits {
 		uint32_t descriptors, ports, extra_buffers;
 	} uid_limits; /* of netmap programs of one user other than root */
@@ -64,7 +65,7 @@ struct daemon {
 	uint64_t netns; /* inode */
 
 	struct loop *loop;
-	struct loop_source *signals[4], *nl_source, *watchdog;
+	struct loop_source *signals[4], *nl_source, *watchdog, *snapshot_timer;
 	struct netlink *nl;
 	struct region region;
 	bool have_region;

@@ -21,6 +21,7 @@
 #include "daemon/events.h"
 #include "daemon/keys.h"
 #include "daemon/plan.h"
+#include "daemon/snapshot.h"
 
 LOG_MODULE("daemon/ports");
 
@@ -465,6 +466,7 @@ int ports_add(struct vbridge *vb, const struct port_request *req, struct vport *
 		return 0;
 	log_info("port %s: joined %s driver=%s mode=\"%s\" no=%u", vp->name, vb->name,
 		 vp->port->driver->name, vp->port->mode, vp->wp.bp->no);
+	snapshot_restore(vp);
 	events_link(vb->d, "port-add", vb, vp->name);
 	return 0;
 }

@@ -8,12 +8,16 @@ import resource
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import time
 
 import pytest
 
-from lab import DEADLINE, VIADUCT, VIADUCTD, Daemon, sh, wait_for
+from lab import DEADLINE, VIADUCT, VIADUCTD, Daemon, frame, sent_by, sh, wait_for
+
+
+BROADCAST = "ff:ff:ff:ff:ff:ff"
 
 
 def talk(d, data, timeout=None, until_close=False):
@@ -275,6 +279,56 @@ def test_config_at_start_and_same_state_after_restart(lab):
     d.kill()
     d.start()
     wait_for(lambda: " 1 received" in a.ping(b.addr, 1, check=False), "ping after a crash and restart")
+
+
+def ages(daemon, port):
+    return {e["mac"]: e["age"] for e in daemon.fdb().values() if e["ifname"] == port and not e["state"]}
+
+
+def known_bridge(lab):
+    """A bridge of the configuration that has learned an address of each of two hosts."""
+    a, b = [h.silent() for h in lab.add_hosts(2)]
+    conf = lab.dir / "v.yaml"
+    conf.write_text(f"bridges:\n  br0:\n    ageing_time: 120\n    ports:\n      - name: {a.port}\n      - name: {b.port}\n")
+    d = lab.daemon("-c", conf)
+    for h in (a, b):
+        wait_for(lambda: d.port(h.port)["state"] == "forwarding", "it forwards")
+        h.raw.send(frame(BROADCAST, h.mac, b"here I am"))
+        wait_for(lambda: h.mac in ages(d, h.port), "learned")
+    return d, a, b
+
+
+def test_addresses_outlive_a_restart(lab):
+    """What was learned is known to the next daemon with its age: no flood, as if it had never been away."""
+    d, a, b = known_bridge(lab)
+    time.sleep(2.1)
+    d.stop()
+    d.start()
+    assert 2 <= ages(d, a.port)[a.mac] < 60 and b.mac in ages(d, b.port)
+    c = lab.host().silent()
+    d.addif("br0", c.port)
+    a.raw.send(frame(b.mac, a.mac, b"to a known address"))
+    b.raw.expect(frame(b.mac, a.mac, b"to a known address"))
+    assert c.raw.count(sent_by(a)) == 0
+
+
+def test_addresses_that_are_too_old_or_damaged_do_not(lab):
+    d, a, b = known_bridge(lab)
+    d.stop()
+    file = d.run_dir / "state/br0.fdb"
+    good = file.read_bytes()
+    old = good[:8] + struct.pack("=Q", int(time.time()) - 121) + good[16:]
+    for bad in (old, good[:-1], os.urandom(200), b""):
+        file.write_bytes(bad)
+        d.start()
+        assert a.mac not in ages(d, a.port)
+        d.kill()
+    assert "is damaged" in d.log_text()
+    file.write_bytes(good)
+    d.start()
+    assert a.mac in ages(d, a.port)
+    d.cli("delbr", "br0")
+    assert not file.exists(), "a bridge of that name is another one"
 
 
 def test_addbr_starts_the_daemon(lab):
