@@ -30,9 +30,10 @@
 #define NEVER        UINT64_MAX
 #define PARTING_NS   50000000u /* from a dying program's first descriptor to its last, at most */
 #define NS_PER_MS    1000000ULL
-#define BELL_GAP_NS  20000u   /* between two doorbells, unless the ring fills up */
-#define BELL_SHARE   4u       /* that is: a quarter of it */
-#define BEHIND_NS    2000000u /* for so long frames wait for a program that is behind */
+#define BELL_GAP_NS  20000u     /* between two doorbells, unless the ring fills up */
+#define BELL_SHARE   4u         /* that is: a quarter of it */
+#define BEHIND_NS    2000000u   /* for so long frames wait for a program that is behind */
+#define ASK_NS       100000000u /* between two looks whether a program syncs again */
 
 /* Slots that the program has not given back, as far as the last look at its head says. */
 static uint32_t used_slots(const struct inspect_ring *r)
@@ -450,6 +451,9 @@ static bool sleep_on_rx(struct inspect *in, struct inspect_ring *r, uint64_t now
 			return false;
 		*ret_until_ns = min_of(*ret_until_ns, now_ns + NS_PER_MS);
 	}
+	/* With nothing to give back its head stays where it is, and no bell is rung. */
+	if (r->state & INTERCEPT_STALLED && ringcheck_rx_waiting(&r->rc) == 0)
+		*ret_until_ns = min_of(*ret_until_ns, now_ns + ASK_NS);
 	if (is_live(r) && ringcheck_rx_waiting(&r->rc) > 0)
 		*ret_until_ns = min_of(*ret_until_ns, r->moved_ns + s->stall_ms * NS_PER_MS);
 	return true;

@@ -661,6 +661,36 @@ static void test_stall(void **state)
 	assert_false(receive_frame(l, 5));
 }
 
+static void sleep_here(void *arg)
+{
+	struct lab *l = arg;
+	uint64_t until;
+
+	assert_true(inspect_sleep(l->in, 1, &until));
+	l->n = (uint32_t)min_of(until, UINT32_MAX);
+	inspect_wake(l->in);
+}
+
+/* All frames have gone round it, so nothing that it does rings a bell, and no traffic need come. */
+static void test_stalled_and_empty(void **state)
+{
+	struct lab *l = *state;
+
+	worker_call(l->w, set_stall_here, l);
+	become_reader(l);
+	worker_call(l->w, sleep_here, l);
+	assert_int_equal(l->n, UINT32_MAX); /* nothing to look for */
+	send_frame(l, 1);
+	assert_true(receive_frame(l, TRIES));
+	assert_int_equal(l->n_stalls, 1);
+	worker_call(l->w, sleep_here, l);
+	assert_in_range(l->n, 1, 200000000);
+	sync_all(l);
+	for (int i = 0; i < TRIES && !l->n_returns; i++)
+		usleep(1000);
+	assert_int_equal(l->n_returns, 1);
+}
+
 static void inject_many_here(void *arg)
 {
 	struct lab *l = arg;
@@ -803,6 +833,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_tx_goes_alone, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_death_before_a_sync, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stall, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stalled_and_empty, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bell_before_sleep, setup, teardown),
