@@ -130,12 +130,18 @@ no_rings()
     viaduct rings | grep '^no netmap program'
 }
 
-# What a program might have changed of br0: flags, promiscuity, offloads, queues.
+# What a program might have changed of br0, and of its $members: flags, promiscuity, offloads, queues,
+# programs. Without what changes by itself.
 state_of_bridge()
 {
-    ip -d link show dev br0
-    ethtool -k br0
-    cat /sys/class/net/br0/flags
+    local dev
+    for dev in br0 ${members:-}; do
+        ip -d link show dev "$dev"
+        ethtool -k "$dev"
+        cat "/sys/class/net/$dev/flags"
+        tc qdisc show dev "$dev"
+    done | sed -E 's/(hello|tcn|topology_change|gc|hold|message_age|forward_delay)_timer +[0-9.]+//g
+        s/(fdb_n_learned|used) +[0-9]+//g'
 }
 
 same_bridge()

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # ./dev interop suricata: Suricata 7 of Debian 13, built on Debian 12 with our headers and library as
 # packages, then installed from them into a world of its own (namespaces, layers above /usr, /etc and
-# /var) and run on a bridge by the command of the unit's drop-in: as IDS, and inline.
+# /var) and run by the command of the unit's drop-in: as IDS, and inline, on a bridge of viaduct's and
+# on one of the kernel's that is adopted. With the argument "own" or "adopted" only that.
 #
 # build-interop/suricata/packages/          suricata, and the libhtp that it needs
 # build-interop/suricata/suricata.yaml      inline: Debian's, with the part tools/interop/suricata/ips.yaml
@@ -90,8 +91,7 @@ start_servers()
     echo forbidden >"$scratch/www/forbidden"
     ip netns exec ns2 /usr/bin/python3 -m http.server 7777 -d "$scratch/www" >/dev/null 2>&1 &
     ip netns exec ns2 iperf3 -s >/dev/null 2>&1 &
-    until_true 10 connects 192.168.56.2
-    until_true 10 ip netns exec ns2 bash -c 'ss -ltn | grep -q :5201'
+    until_true 10 ip netns exec ns2 bash -c 'ss -ltn | grep -q :7777 && ss -ltn | grep -q :5201'
 }
 
 # ---- Suricata ----
@@ -339,7 +339,7 @@ test_stop()
     result "$how stopped: 32 MB of TCP arrive, all bytes right" fetches
     result "$how stopped: and are counted as not inspected" some_uninspected "$uninspected"
     kill -CONT "$pid"
-    result "$how continued: it is back by itself" until_true 5 blocked 192.168.56.2
+    result "$how continued: it is back by itself" is_back
     until_true 5 inspects
     uninspected=$(not_inspected)
     result "$how continued: no ping is lost or doubled" pings_pass ns1 192.168.56.2
@@ -347,6 +347,11 @@ test_stop()
     result "$how continued: nothing of that went on uninspected" all_inspected "$uninspected"
     wait $across || true
     result "$how: a connection from before lives on" lived_on
+}
+
+is_back()
+{
+    until_true 5 blocked 192.168.56.2 || { viaduct rings; viaduct drops; return 1; }
 }
 
 # The last second of the connection carried something, and it ended in order.
@@ -377,7 +382,7 @@ test_kill()
 
 test_ips()
 {
-    local rings=$1 mode=$2 how="IPS, $2, threads: $1" uninspected
+    local rings=$1 mode=$2 how="${kind}IPS, $2, threads: $1" uninspected
     result "$how: it starts and inspects" start_suricata suricata.yaml "$rings" --runmode "$mode"
     inspects || return 0
     pid=$(cat "$pid_file")
@@ -395,7 +400,7 @@ test_ips()
 
 test_ids()
 {
-    local rings=$1 mode=$2 how="IDS, $2, threads: $1"
+    local rings=$1 mode=$2 how="${kind}IDS, $2, threads: $1"
     result "$how: it starts and inspects" start_suricata suricata-ids.yaml "$rings" --runmode "$mode"
     inspects || return 0
     pid=$(cat "$pid_file")
@@ -435,7 +440,7 @@ sees_again()
 # test_bad_start TEXT EDIT: with the configuration edited (sed) it looks at br0 first, and fails then.
 test_bad_start()
 {
-    local text=$1
+    local text=$kind$1
     sed "$2" /etc/suricata/suricata.yaml >/etc/suricata/bad.yaml
     result "$text: it does not start" fails_to_start -c /etc/suricata/bad.yaml --runmode autofp
     result "$text: br0 is unchanged" same_bridge
@@ -451,10 +456,73 @@ fails_to_start()
     [ $status != 0 ] && [ $status != 124 ]  # 124: it ran until its time was up
 }
 
+test_bad_starts()
+{
+    test_bad_start "bad start, no such bridge" 's/copy-iface: br0^/copy-iface: br9^/'
+    test_bad_start "bad start, more threads than rings" 's/threads: auto/threads: 5/'
+    result "${kind}offloads are still on" offloads_are_on
+}
+
+# ---- the two bridges ----
+
+# What is so without it; the state of the bridge is remembered.
+test_without()
+{
+    state_of_bridge >"$scratch/before"
+    result "${kind}offloads are on" offloads_are_on
+    result "${kind}without Suricata port 7777 is open" connects 192.168.56.2
+    result "${kind}and /forbidden is there" get 192.168.56.2 forbidden
+    note "${kind}without Suricata one TCP stream runs at $(stream)"
+}
+
+test_own()
+{
+    local rings mode
+    bridge_between
+    ip addr add 192.168.56.254/24 dev br0
+    test_without
+    test_ids 1 workers
+    test_ids 2 workers
+    for mode in workers autofp; do
+        for rings in 1 2; do
+            test_ips $rings $mode
+        done
+    done
+    test_bad_starts
+    viaduct delbr br0
+}
+
+test_adopted()
+{
+    kind="adopted, "
+    ip link add br0 type bridge
+    ip link set veth10 master br0
+    ip link set veth30 master br0
+    ip link set br0 up
+    ip addr add 192.168.56.254/24 dev br0
+    until_true 5 ip netns exec ns1 ping -c 1 -W 1 192.168.56.2 || fail "no connection"
+    test_without
+    result "${kind}by one command" viaduct adopt br0
+    test_ids 1 workers
+    test_ips 1 workers
+    test_ips 2 autofp
+    test_bad_starts
+    result "${kind}released" viaduct release br0
+    result "${kind}released: br0 and its members are as before" same_bridge
+    result "${kind}released: 32 MB of TCP arrive, all bytes right" fetches
+    result "${kind}released: nothing is inspected" connects 192.168.56.2
+}
+
+kind=
+members="veth10 veth30"
 if [ "${1:-}" != --inside ]; then
+    case ${1:-} in
+    "" | own | adopted) ;;
+    *) die "interop suricata: \"$1\" is neither own nor adopted" ;;
+    esac
     build_suricata
     write_files
-    enter_world tools/interop/suricata.sh --inside
+    enter_world tools/interop/suricata.sh "${1:-}"
 fi
 
 make_world
@@ -463,26 +531,11 @@ trap end_world EXIT
 result "its packages can be installed" install_packages
 export LD_LIBRARY_PATH=$build  # as if viaduct were installed
 two_hosts
-bridge_between
 add_vlan
-ip addr add 192.168.56.254/24 dev br0
 start_servers
-state_of_bridge >"$scratch/before"
 note "$(suricata -V), of the package $(dpkg-query -W -f '${Version}' suricata)"
 result "it has netmap, by our library" has_netmap
 [ ! -x /usr/bin/systemd-analyze ] || result "systemd reads the drop-in" unit_is_right
-result "offloads are on" offloads_are_on
-result "without Suricata port 7777 is open" connects 192.168.56.2
-result "and /forbidden is there" get 192.168.56.2 forbidden
-note "without Suricata one TCP stream runs at $(stream)"
-test_ids 1 workers
-test_ids 2 workers
-for mode in workers autofp; do
-    for rings in 1 2; do
-        test_ips $rings $mode
-    done
-done
-test_bad_start "bad start, no such bridge" 's/copy-iface: br0^/copy-iface: br9^/'
-test_bad_start "bad start, more threads than rings" 's/threads: auto/threads: 5/'
-result "offloads are still on" offloads_are_on
+[ "${2:-}" = adopted ] || test_own
+[ "${2:-}" = own ] || test_adopted
 interop_record suricata
