@@ -216,7 +216,11 @@ def test_members_come_and_go(net):
     before = p.side()["taken"]
     assert lost(c.ping(b.addr, 10, "-i", "0.01")) == 0
     assert p.side()["taken"] >= before + 20
-    lab.switch.ip("link", "set", c.port, "name", "renamed")
+    lab.switch.ip("link", "set", c.port, "name", "renamed", check=False)
+    if c.port in lab.switch.links():
+        for words in (["down"], ["name", "renamed"]):  # kernels before 6.4 rename no device that is up
+            lab.switch.ip("link", "set", c.port, *words)
+        lab.switch.ip("link", "set", "renamed", "up")
     L.wait_for(lambda: "renamed" in d.cli("show", "br0").stdout, "its new name is known")
     lab.switch.ip("link", "set", "renamed", "nomaster")
     L.wait_for(lambda: "renamed" not in d.cli("show", "br0").stdout, "it left")
@@ -338,7 +342,9 @@ def test_closed_outlives_the_daemon(lab):
     assert " 0 received" in a.ping(b.addr, 3, "-w", "1", check=False)
     d.cli("release", "br0")
     assert lost(a.ping(b.addr)) == 0
-    assert differences(before, state(lab.switch)) == {}
+    # Before tcx the kernel keeps filters in a qdisc, and that may stay behind a gate that outlived its daemon.
+    clsact = "qdisc clsact ffff: parent ffff:fff1 \n"
+    assert {k: v for k, v in differences(before, state(lab.switch)).items() if v[0] + clsact != v[1]} == {}
 
 
 def test_daemon_stopped(net):

@@ -393,7 +393,8 @@ def test_foreign_tc_filter(net, ours_first):
     """Somebody else's filter on a member stays, and decides once about each frame, after ours."""
     lab, d, a, b = net
     p = Pass(lab, d) if ours_first else None
-    lab.switch.run("tc", "qdisc", "add", "dev", a.port, "clsact")
+    if "clsact" not in lab.switch.run("tc", "qdisc", "show", "dev", a.port):  # ours, without tcx
+        lab.switch.run("tc", "qdisc", "add", "dev", a.port, "clsact")
     # Classic BPF: frames of type 0x88b6 are dropped (2), others go on (-1)
     lab.switch.run("tc", "filter", "add", "dev", a.port, "ingress", "prio", "1", "bpf", "da", "bytecode",
                    "4,40 0 0 12,21 0 1 34998,6 0 0 2,6 0 0 4294967295")

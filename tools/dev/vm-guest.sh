@@ -33,7 +33,7 @@ mkdir -p /run/vm
 printf '#!/bin/sh\nexec /bin/busybox modprobe "$@"\n' >/run/vm/modprobe
 chmod +x /run/vm/modprobe
 echo /run/vm/modprobe >/proc/sys/kernel/modprobe
-for m in tun veth bridge 8021q vxlan ip_gre sch_ingress cls_bpf sch_clsact dummy; do
+for m in tun veth bridge 8021q vxlan ip_gre sch_ingress cls_bpf sch_clsact dummy br_netfilter; do
     busybox modprobe $m 2>/dev/null
 done
 mkdir -p /dev/net
