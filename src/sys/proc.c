@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "sys/proc.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -41,4 +43,21 @@ bool proc_ended(pid_t pid, int *ret_signal)
 	if (last && sscanf(last, "%d", &code) == 1)
 		*ret_signal = code & 0x7f;
 	return true;
+}
+
+bool proc_look(pid_t pid, struct proc_info *ret)
+{
+	char buf[1024];
+	const char *at = read_stat(pid, buf, sizeof(buf));
+	unsigned long long start = 0;
+	int parent = 0;
+
+	/* Fields 4 and 22. */
+	if (at && sscanf(at,
+			 " %*c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s"
+			 " %*s %llu",
+			 &parent, &start) != 2)
+		return false;
+	*ret = (struct proc_info){.parent = parent, .start = start};
+	return at || kill(pid, 0) == 0 || errno == EPERM;
 }

@@ -45,10 +45,27 @@ static void ends(void **state)
 	waitpid(pid, NULL, 0);
 }
 
+/* A child's parent is known, and one that has the same number later began later. */
+static void looks(void **state)
+{
+	struct proc_info me, other;
+	pid_t pid = dead_child(0);
+
+	assert_true(proc_look(getpid(), &me));
+	assert_int_equal(me.parent, getppid());
+	assert_true(me.start > 0);
+	assert_true(proc_look(pid, &other)); /* not waited for */
+	assert_int_equal(other.parent, getpid());
+	assert_true(other.start >= me.start);
+	waitpid(pid, NULL, 0);
+	assert_false(proc_look(pid, &other));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ends),
+		cmocka_unit_test(looks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
