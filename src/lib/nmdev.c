@@ -144,6 +144,38 @@ bool nmdev_ask_state(struct nmdev *d, int fd)
 	return nmwire_request(d, fd, &q) == 0;
 }
 
+/* Was the number closed behind our back and given to something else? */
+static bool still_ours(const struct nmdev *d, int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == d->ino;
+}
+
+static void announce(struct nmdev *d, int fd)
+{
+	struct nmctl q = {.version = NETMAP_API, .type = ATTACH_STATE};
+
+	if (__atomic_load_n(&d->registered, __ATOMIC_ACQUIRE) && still_ours(d, fd))
+		nmwire_request(d, fd, &q);
+}
+
+void nmdev_announce(void)
+{
+	static pid_t announced;
+	const pid_t me = getpid();
+
+	if (announced == me)
+		return;
+	announced = me;
+	for (int fd = 0; nmfd_any() && fd < NMFD_MAX; fd++) {
+		struct nmdev *d = nmdev_get(fd);
+
+		if (d)
+			announce(d, fd);
+	}
+}
+
 void nmdev_slow_down(struct nmdev *d)
 {
 	uint64_t now = nmdev_now_ns(), since = now - d->error_ns;
@@ -154,14 +186,6 @@ void nmdev_slow_down(struct nmdev *d)
 		nanosleep(&t, NULL);
 	d->error_ns = since < SLOW_NS ? now + SLOW_NS - since : now;
 	errno = saved;
-}
-
-/* Was the number closed behind our back and given to something else? */
-static bool still_ours(const struct nmdev *d, int fd)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_ino == d->ino;
 }
 
 void nmdev_ring(struct nmdev *d, int fd)

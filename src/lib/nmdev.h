@@ -68,6 +68,11 @@ int nmdev_open(int flags);
 struct nmdev *nmdev_recognise(int fd);
 /* Asks the daemon for the rings if this process does not know them; true: registered. */
 bool nmdev_ask_state(struct nmdev *d, int fd);
+/*
+ * Shows the daemon, once in a process, that it has the devices which it inherited by fork(): what
+ * it opens from now on may swap buffers with them.
+ */
+void nmdev_announce(void);
 static inline bool nmdev_registered(struct nmdev *d, int fd)
 {
 	return likely(__atomic_load_n(&d->registered, __ATOMIC_ACQUIRE)) || nmdev_ask_state(d, fd);

@@ -189,6 +189,8 @@ int nmctl_run(struct nmdev *d, int fd, struct nmctl *q)
 		return EIO;
 	if (q->type == NETMAP_REQ_REGISTER && nmdev_registered(d, fd))
 		return EBUSY;
+	if (q->type == NETMAP_REQ_REGISTER)
+		nmdev_announce();
 	err = nmwire_request(d, fd, q);
 	if (err == EBUSY) /* perhaps because another process has registered it */
 		d->asked = false;

@@ -580,6 +580,31 @@ static void forked(void **state)
 	close_port(&p);
 }
 
+/* A child shows what it has inherited before it opens more; who opened it himself need not. */
+static void inherited(void **state)
+{
+	unsigned int before = faked_states();
+	struct port p = open_port("v1", NR_REG_ALL_NIC, 0), q;
+	struct port also = open_port("v2", NR_REG_ALL_NIC, 0);
+	int status;
+	pid_t pid;
+
+	assert_int_equal(faked_states(), before);
+	close_port(&also);
+	pid = fork();
+	if (pid == 0) {
+		q = open_port("v2", NR_REG_ALL_NIC, 0);
+		if (faked_states() != before + 1)
+			_exit(1);
+		close_port(&q);
+		q = open_port("v2", NR_REG_ALL_NIC, 0);
+		_exit(faked_states() == before + 1 ? 42 : 2);
+	}
+	waitpid(pid, &status, 0);
+	assert_int_equal(WEXITSTATUS(status), 42);
+	close_port(&p);
+}
+
 /* Handed over by SCM_RIGHTS to a process that had no device. */
 static void received(void **state)
 {
@@ -777,17 +802,18 @@ static void daemon_gone(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(unregistered),    cmocka_unit_test(versions),
-		cmocka_unit_test(requests),        cmocka_unit_test(modes),
-		cmocka_unit_test(options),         cmocka_unit_test(legacy),
-		cmocka_unit_test(mapping),         cmocka_unit_test(rings),
-		cmocka_unit_test(flush),           cmocka_unit_test(sleeping),
-		cmocka_unit_test(interrupted),     cmocka_unit_test(selecting),
-		cmocka_unit_test(epolling),        cmocka_unit_test(duplicates),
-		cmocka_unit_test(nothing_stays),   cmocka_unit_test(forked),
-		cmocka_unit_test(received),        cmocka_unit_test(executed),
-		cmocka_unit_test(no_system_calls), cmocka_unit_test(figures),
-		cmocka_unit_test(stopped),         cmocka_unit_test(daemon_gone),
+		cmocka_unit_test(unregistered),  cmocka_unit_test(versions),
+		cmocka_unit_test(requests),      cmocka_unit_test(modes),
+		cmocka_unit_test(options),       cmocka_unit_test(legacy),
+		cmocka_unit_test(mapping),       cmocka_unit_test(rings),
+		cmocka_unit_test(flush),         cmocka_unit_test(sleeping),
+		cmocka_unit_test(interrupted),   cmocka_unit_test(selecting),
+		cmocka_unit_test(epolling),      cmocka_unit_test(duplicates),
+		cmocka_unit_test(nothing_stays), cmocka_unit_test(forked),
+		cmocka_unit_test(inherited),     cmocka_unit_test(received),
+		cmocka_unit_test(executed),      cmocka_unit_test(no_system_calls),
+		cmocka_unit_test(figures),       cmocka_unit_test(stopped),
+		cmocka_unit_test(daemon_gone),
 	};
 
 	if (argc == 2)
