@@ -94,11 +94,12 @@ static void ring_row(struct cmd_call *c, const struct nm_client *cl, bool host, 
 		worker_call(p->vb->w, read_ring, &job);
 	else
 		read_ring(&job);
-	json_object_update_new(job.row, json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:f, s:i}",
-						  "kind", "ring", "ifname", p->name, "ring", name,
-						  "dir", tx ? "tx" : "rx", "pid", (int)cl->peer.pid,
-						  "program", cl->program, "uid", (int)cl->peer.uid,
-						  "since", cl->since, "users", (int)job.nr->users));
+	json_object_update_new(
+		job.row, json_pack("{s:s, s:s, s:s, s:s, s:i, s:s, s:i, s:f, s:i, s:i}", "kind",
+				   "ring", "ifname", p->name, "ring", name, "dir", tx ? "tx" : "rx",
+				   "pid", (int)cl->peer.pid, "program", cl->program, "uid",
+				   (int)cl->peer.uid, "since", cl->since, "users",
+				   (int)job.nr->users, "domain", (int)job.nr->r.rc.owner));
 	cmd_row(c, job.row);
 }
 

@@ -6,9 +6,7 @@
  * worker_call(). The worker has two things to say in return, an event of a ring and "this
  * descriptor wants you": it notes them under `lock` and rings a bell.
  *
- * All programs of the region are one domain of buffers (mem/bufowner.h): they may swap buffers
- * between any two ports of it. It is made for the first and removed with the last of them, and
- * whatever they lost meanwhile is free again then.
+ * Whose buffers they are that programs may put into rings: endpoint_domain.c.
  */
 #include "daemon/endpoint.h"
 
@@ -176,33 +174,6 @@ static void on_bell(void *ctx, unsigned int events)
 	}
 }
 
-/* ---- memory ---- */
-
-/* A program that has memory of the region comes, or goes. */
-bool endpoint_join(struct endpoints *es)
-{
-	if (es->n_members == 0)
-		es->owner = bufowner_add(es->owners);
-	if (!es->owner)
-		return false;
-	es->n_members++;
-	return true;
-}
-
-void endpoint_leave(struct endpoints *es)
-{
-	uint32_t n;
-
-	if (--es->n_members > 0)
-		return;
-	n = bufowner_remove(es->owners, es->owner);
-	bufowner_flush(es->owners);
-	es->owner = 0;
-	if (n > 0)
-		log_info("memory region %u: %u buffers taken back that programs had lost",
-			 es->d->region.id, n);
-}
-
 /* ---- ports ---- */
 
 struct nm_port *endpoint_port_find(const struct endpoints *es, const struct vbridge *vb)
@@ -311,7 +282,7 @@ static int ring_new(struct nm_port *p, const struct nm_client *c, bool host, boo
 	struct endpoints *es = p->es;
 	struct nm_ring *nr = calloc(1, sizeof(*nr));
 	const struct nmobj_ring_params np = {
-		.owner = es->owner,
+		.owner = c->domain->owner,
 		.ringid = (uint16_t)(host ? p->counts.n[0][tx] + i : i),
 		.tx = tx,
 		.n_slots = ENDPOINT_SLOTS,
@@ -324,7 +295,7 @@ static int ring_new(struct nm_port *p, const struct nm_client *c, bool host, boo
 		.buf_size = es->d->region.layout.params.buf_size,
 		.offset_mask = c->offsets.mask,
 		.max_offset = c->offsets.max,
-		.owner = es->owner,
+		.owner = c->domain->owner,
 		.tx = tx,
 	};
 	int r = -ENOMEM;
@@ -338,7 +309,7 @@ static int ring_new(struct nm_port *p, const struct nm_client *c, bool host, boo
 	cp.ring = nmobj_ring(es->objects, nr->ofs);
 	r = ringcheck_init(&nr->r.rc, &cp);
 	if (r) {
-		nmobj_ring_free(es->objects, nr->ofs, es->owner);
+		nmobj_ring_free(es->objects, nr->ofs, np.owner);
 		free(nr);
 		return r;
 	}
@@ -356,10 +327,11 @@ static int ring_new(struct nm_port *p, const struct nm_client *c, bool host, boo
 static void ring_free(struct nm_port *p, bool host, bool tx, uint32_t i)
 {
 	struct nm_ring *nr = p->rings[host][tx][i];
+	const uint16_t owner = nr->r.rc.owner;
 
 	p->rings[host][tx][i] = NULL;
 	ringcheck_deinit(&nr->r.rc);
-	nmobj_ring_free(p->es->objects, nr->ofs, p->es->owner);
+	nmobj_ring_free(p->es->objects, nr->ofs, owner);
 	free(nr);
 }
 
@@ -524,7 +496,7 @@ uint32_t endpoint_grant_extra(struct endpoints *es, struct nm_client *c, uint32_
 	want = min_of(want, st.n_free / 2);
 	if (c->peer.uid != 0)
 		want = min_of(want, extra_left(es, c->peer.uid));
-	return want ? nmobj_extra_new(es->objects, c->if_ofs, es->owner, want) : 0;
+	return want ? nmobj_extra_new(es->objects, c->if_ofs, c->domain->owner, want) : 0;
 }
 
 int endpoint_bind(struct nm_port *p, struct nm_client *c, uint32_t extra)
@@ -543,12 +515,13 @@ int endpoint_bind(struct nm_port *p, struct nm_client *c, uint32_t extra)
 	c->ic.bell.fd = c->fd;
 	worker_call(p->vb->w, bind_in_worker, &job);
 	if (job.r) {
-		nmobj_if_free(p->es->objects, c->if_ofs, p->es->owner);
+		nmobj_if_free(p->es->objects, c->if_ofs, c->domain->owner);
 		put_rings(p, c);
 		return job.r;
 	}
 	p->n_clients++;
 	c->port = p;
+	endpoint_meet_rings(c);
 	return 0;
 }
 
@@ -621,8 +594,11 @@ void endpoint_release(struct nm_client *c)
 	if (p && p->vb)
 		worker_call(p->vb->w, release_in_worker, &job);
 	atomic_store(&c->asked, false);
-	if (c->has_if)
-		nmobj_if_free(es->objects, c->if_ofs, es->owner);
+	if (c->has_if && nmobj_if_free(es->objects, c->if_ofs, c->domain->owner).n_bad)
+		log_info("netmap: program %s pid=%d left a buffer that is not its own in the list "
+			 "of "
+			 "extra buffers, which ends there",
+			 c->program, (int)c->peer.pid);
 	if (p) {
 		tell_all(es); /* what happened before */
 		tell_release(c, p, job.effect);
@@ -633,7 +609,7 @@ void endpoint_release(struct nm_client *c)
 		}
 	}
 	c->port = NULL;
-	endpoint_leave(es);
+	endpoint_leave(c);
 	if (unused)
 		adopt_unused(unused);
 }
@@ -727,10 +703,11 @@ struct endpoints *endpoints_new(struct daemon *d)
 		pthread_mutex_init(&es->lock, NULL);
 		es->owners = bufowner_new(d->pool);
 		es->objects = es->owners ? nmobj_new(es->owners) : NULL;
+		es->domains = domains_new(es->owners, proc_look);
 		es->bell = loop_bell(d->loop, on_bell, es);
 		while (getrandom(&es->token, sizeof(es->token), 0) != sizeof(es->token))
 			;
-		if (es->objects && es->bell)
+		if (es->objects && es->domains && es->bell)
 			return es;
 	}
 	log_err("netmap: no memory");
@@ -742,6 +719,7 @@ struct endpoints *endpoints_free(struct endpoints *es)
 	if (!es)
 		return NULL;
 	loop_del(es->bell);
+	domains_free(es->domains);
 	if (es->objects)
 		nmobj_free(es->objects);
 	if (es->owners)

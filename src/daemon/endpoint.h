@@ -13,6 +13,7 @@
 
 #include "base/list.h"
 #include "daemon/daemon.h"
+#include "daemon/domain.h"
 #include "daemon/inspect.h"
 #include "mem/nmobj.h"
 #include "mem/shadow.h"
@@ -64,8 +65,9 @@ struct nm_client {
 	bool spoke; /* it has sent a request */
 	bool registered;
 	bool has_if;
-	_Atomic bool asked;   /* the worker saw a request, or the end */
-	struct nm_port *port; /* NULL: none, or a null port */
+	_Atomic bool asked;    /* the worker saw a request, or the end */
+	struct nm_port *port;  /* NULL: none, or a null port */
+	struct domain *domain; /* NULL: it has no memory */
 	struct inspect_client ic;
 	uint64_t if_ofs;
 	uint32_t mode, n_extra;
@@ -94,8 +96,12 @@ struct endpoints *endpoints_free(struct endpoints *es);
 
 /* By its credentials, and the bridge's list; vb NULL: is there anything that it may open? */
 bool endpoint_may_open(const struct nm_client *c, const struct vbridge *vb);
-/* Executes a request; its options get their statuses. c->peer and c->program are set. */
-void endpoint_request(struct nm_client *c, struct attach_msg *m, struct nm_reply *ret);
+/*
+ * Executes a request of process `from`; its options get their statuses. c->peer and c->program are
+ * set.
+ */
+void endpoint_request(struct nm_client *c, const struct domain_proc *from, struct attach_msg *m,
+		      struct nm_reply *ret);
 /* The descriptor is gone: its rings, its interface, perhaps the port. Does not close c->fd. */
 void endpoint_release(struct nm_client *c);
 /* The bridge goes: its clients keep their memory, and every sync of theirs fails. */

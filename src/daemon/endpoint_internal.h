@@ -30,8 +30,7 @@ struct endpoints {
 	struct list ports, clients;
 	struct bufowner *owners;
 	struct nmobj *objects;
-	uint16_t owner; /* 0: no program has memory */
-	uint32_t n_members;
+	struct domains *domains;
 	uint64_t token;
 	void (*request)(struct nm_client *c);
 	struct loop_source *bell;
@@ -51,9 +50,15 @@ struct endpoints {
 		for (int tx = 0; tx < 2; tx++)                                                     \
 	for_each_bit(i, (c)->ic.rings[host][tx])
 
-/* A program that has memory of the region comes, or goes. */
-bool endpoint_join(struct endpoints *es);
-void endpoint_leave(struct endpoints *es);
+/* endpoint_domain.c */
+/* The client gets memory of the region, registered by process `from`. 0 or -ENOMEM. */
+int endpoint_join(struct nm_client *c, const struct domain_proc *from);
+/* Process `from` asks on a registered descriptor, so it has it. 0 or -ENOMEM. */
+int endpoint_meet(struct nm_client *c, const struct domain_proc *from);
+/* It is bound to rings that others may have, too. */
+void endpoint_meet_rings(struct nm_client *c);
+/* Its memory has been given back. */
+void endpoint_leave(struct nm_client *c);
 
 /*
  * Releases whom the program closed: the news of it may come later than another request of the same

@@ -512,7 +512,8 @@ static void log_failed(struct nm_client *c, const struct attach_msg *m, int r)
 			 (int)c->peer.pid, m->h.name, why);
 }
 
-static int do_register(struct nm_client *c, struct attach_msg *m, struct nm_reply *ret)
+static int do_register(struct nm_client *c, const struct domain_proc *from, struct attach_msg *m,
+		       struct nm_reply *ret)
 {
 	struct nmreq_register req;
 	char text[96];
@@ -523,12 +524,13 @@ static int do_register(struct nm_client *c, struct attach_msg *m, struct nm_repl
 	memcpy(&req, m->body, sizeof(req));
 	c->exclusive = req.nr_flags & NR_EXCLUSIVE;
 	c->mode = req.nr_mode;
-	if (!endpoint_join(c->es))
-		return -ENOMEM;
+	r = endpoint_join(c, from);
+	if (r)
+		return r;
 	r = register_any(c, m, &req);
 	if (r) {
 		memset(c->ic.rings, 0, sizeof(c->ic.rings));
-		endpoint_leave(c->es);
+		endpoint_leave(c);
 		log_failed(c, m, r);
 		return r;
 	}
@@ -544,7 +546,8 @@ static int do_register(struct nm_client *c, struct attach_msg *m, struct nm_repl
 	return 0;
 }
 
-static int dispatch(struct nm_client *c, struct attach_msg *m, struct nm_reply *ret)
+static int dispatch(struct nm_client *c, const struct domain_proc *from, struct attach_msg *m,
+		    struct nm_reply *ret)
 {
 	const uint16_t t = m->h.nr_reqtype;
 	int r;
@@ -567,7 +570,7 @@ static int dispatch(struct nm_client *c, struct attach_msg *m, struct nm_reply *
 		return r;
 	switch (t) {
 	case NETMAP_REQ_REGISTER:
-		return do_register(c, m, ret);
+		return do_register(c, from, m, ret);
 	case NETMAP_REQ_PORT_INFO_GET:
 		return port_info(c, m, ret);
 	case NETMAP_REQ_POOLS_INFO_GET:
@@ -598,16 +601,19 @@ static bool wrong_netns(const struct nm_client *c, const struct attach_msg *m)
 	return true;
 }
 
-void endpoint_request(struct nm_client *c, struct attach_msg *m, struct nm_reply *ret)
+void endpoint_request(struct nm_client *c, const struct domain_proc *from, struct attach_msg *m,
+		      struct nm_reply *ret)
 {
 	int r;
 
 	endpoint_reap(c->es);
 	r = wrong_netns(c, m) ? -ENXIO : check_access(c, m);
 
+	if (!r && c->registered)
+		r = endpoint_meet(c, from);
 	if (!r)
-		r = dispatch(c, m, ret);
-	log_debug("netmap: pid=%d request %u %s: %d", (int)c->peer.pid, m->h.nr_reqtype, m->h.name,
+		r = dispatch(c, from, m, ret);
+	log_debug("netmap: pid=%d request %u %s: %d", (int)from->pid, m->h.nr_reqtype, m->h.name,
 		  -r);
 	ret->h.error = -r;
 	if (r)

@@ -58,38 +58,59 @@ static uint32_t count_clients(struct daemon *d, uid_t uid, bool any)
 
 /* ---- packets ---- */
 
-/* One packet and the descriptor that came with it, -1 without; others are closed. */
-static ssize_t receive(int fd, void *buf, size_t size, int *ret_fd)
+struct packet {
+	uint8_t data[sizeof(struct attach_request) + ATTACH_BODY_MAX + ATTACH_OPTIONS_MAX];
+	ssize_t len;             /* larger than data: it was cut; or -errno */
+	int reply_fd;            /* the first descriptor that came with it, -1: none */
+	struct domain_proc from; /* who sent it */
+};
+
+/* Descriptors but the first are closed. */
+static void take_fds(const struct cmsghdr *c, struct packet *p)
+{
+	for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+		int got;
+
+		memcpy(&got, CMSG_DATA(c) + at, sizeof(got));
+		if (p->reply_fd < 0)
+			p->reply_fd = got;
+		else
+			close(got);
+	}
+}
+
+static void receive(const struct nm_client *cl, struct packet *p)
 {
 	union {
 		struct cmsghdr h;
-		char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+		char space[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(FDS_MAX * sizeof(int))];
 	} control;
-	struct iovec iov = {buf, size};
+	struct iovec iov = {p->data, sizeof(p->data)};
 	struct msghdr m = {.msg_iov = &iov,
 			   .msg_iovlen = 1,
 			   .msg_control = &control,
 			   .msg_controllen = sizeof(control)};
-	ssize_t n = recvmsg(fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	struct ucred cred;
 
-	*ret_fd = -1;
-	if (n < 0)
-		return -errno;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0);
-		     at += sizeof(int)) {
-			int got;
-
-			memcpy(&got, CMSG_DATA(c) + at, sizeof(got));
-			if (*ret_fd < 0)
-				*ret_fd = got;
-			else
-				close(got);
-		}
+	p->len = recvmsg(cl->fd, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	p->reply_fd = -1;
+	p->from = (struct domain_proc){cl->peer.pid, cl->peer.uid};
+	if (p->len < 0) {
+		p->len = -errno;
+		return;
 	}
-	return m.msg_flags & MSG_TRUNC ? (ssize_t)size + 1 : n;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+		if (c->cmsg_level != SOL_SOCKET)
+			continue;
+		if (c->cmsg_type == SCM_RIGHTS)
+			take_fds(c, p);
+		if (c->cmsg_type != SCM_CREDENTIALS)
+			continue;
+		memcpy(&cred, CMSG_DATA(c), sizeof(cred));
+		p->from = (struct domain_proc){cred.pid, cred.uid};
+	}
+	if (m.msg_flags & MSG_TRUNC)
+		p->len = (ssize_t)sizeof(p->data) + 1;
 }
 
 /* What the reply socket does not take is lost: the program sees it closed. */
@@ -115,52 +136,56 @@ static void send_reply(int fd, const void *buf, size_t len, const struct nm_repl
 		log_debug("netmap: a reply was not taken: %s", strerror(errno));
 }
 
+/* Names go into the log. */
+static void make_readable(char *name)
+{
+	for (; *name; name++)
+		if (*name < ' ' || *name > '~')
+			*name = '?';
+}
+
 /* A request, whole. 0, or -EPROTO. */
-static int on_packet(struct nm_client *c, const uint8_t *buf, size_t len, int reply_fd)
+static int on_packet(struct nm_client *c, const struct packet *p)
 {
 	static struct attach_msg m;
 	static struct nm_reply rep;
 	static uint8_t out[ATTACH_PACKET_MAX];
+	size_t len;
 
-	if (reply_fd < 0 || attach_parse(buf, len, &m))
+	if (p->len > (ssize_t)sizeof(p->data) || p->reply_fd < 0 ||
+	    attach_parse(p->data, (size_t)p->len, &m))
 		return -EPROTO;
 	memset(&rep, 0, sizeof(rep));
-	/* Names go into the log. */
-	for (char *p = m.h.program; *p; p++)
-		if (*p < ' ' || *p > '~')
-			*p = '?';
-	for (char *p = m.h.name; *p; p++)
-		if (*p < ' ' || *p > '~')
-			*p = '?';
+	make_readable(m.h.program);
+	make_readable(m.h.name);
 	c->spoke = true;
 	if (!c->registered)
 		snprintf(c->program, sizeof(c->program), "%s", m.h.program);
-	endpoint_request(c, &m, &rep);
+	endpoint_request(c, &p->from, &m, &rep);
 	len = attach_build(out, &rep.h, rep.body, &m, rep.rings);
-	send_reply(reply_fd, out, len, &rep);
+	send_reply(p->reply_fd, out, len, &rep);
 	return 0;
 }
 
 /* Reads what there is. False: the descriptor is gone, or its end. */
 static bool drain(struct nm_client *c)
 {
-	static uint8_t buf[sizeof(struct attach_request) + ATTACH_BODY_MAX + ATTACH_OPTIONS_MAX];
+	static struct packet p;
 
 	for (int turns = 0; turns < 16; turns++) {
-		int reply_fd, r = 0;
-		ssize_t n = receive(c->fd, buf, sizeof(buf), &reply_fd);
+		int r = 0;
 
-		if (n == -EAGAIN || n == -EINTR)
+		receive(c, &p);
+		if (p.len == -EAGAIN || p.len == -EINTR)
 			return true;
-		if (n > 1 || (n == 1 && buf[0] != ATTACH_DOORBELL))
-			r = n > (ssize_t)sizeof(buf) ? -EPROTO
-						     : on_packet(c, buf, (size_t)n, reply_fd);
-		if (reply_fd >= 0)
-			close(reply_fd);
+		if (p.len > 1 || (p.len == 1 && p.data[0] != ATTACH_DOORBELL))
+			r = on_packet(c, &p);
+		if (p.reply_fd >= 0)
+			close(p.reply_fd);
 		if (r)
 			log_warn("netmap: pid=%d uid=%u sent what is no request, closed",
 				 (int)c->peer.pid, (unsigned int)c->peer.uid);
-		if (n <= 0 || r)
+		if (p.len <= 0 || r)
 			return false;
 	}
 	return true;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Programs as owners of a region's buffers. Owner = domain: the programs that move buffers among
- * each other without the daemon (they share descriptors, rings, pipes) have one number. Traffic
- * swaps buffers one for one, so how many an owner has changes here only, and what it must give back
- * at the end is known exactly.
+ * each other without the daemon (they share descriptors or rings) have one number; who they are is
+ * the caller's business. Traffic swaps buffers one for one, so how many an owner has changes here
+ * only, and what it must give back at the end is known exactly.
  *
  * Main thread. Workers may swap an owner's buffers meanwhile, except where it says otherwise.
  */

@@ -39,7 +39,8 @@ static int bind_private(int fd, const char *path, const struct sockaddr_un *addr
 static int listen_at(const char *path, int type, gid_t group, mode_t mode)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	int fd, r;
+	const int on = 1;
+	int fd, r = 0;
 
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return error_origin(-ENAMETOOLONG);
@@ -48,7 +49,11 @@ static int listen_at(const char *path, int type, gid_t group, mode_t mode)
 	if (fd < 0)
 		return error_origin(-errno);
 	unlink(path);
-	r = bind_private(fd, path, &addr, group, mode);
+	/* Before anybody can connect: connections inherit it. */
+	if (type == SOCK_SEQPACKET && setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)))
+		r = error_origin(-errno);
+	if (!r)
+		r = bind_private(fd, path, &addr, group, mode);
 	if (r) {
 		close(fd);
 		return error_trace(r);

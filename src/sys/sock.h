@@ -19,7 +19,10 @@ struct sock_peer {
  * (gid_t)-1 = leave it. Descriptor or -errno. The caller makes sure that nobody else listens there.
  */
 int sock_listen(const char *path, gid_t group);
-/* The same for packets (SOCK_SEQPACKET); without a group for the owner only: mode 0600. */
+/*
+ * The same for packets (SOCK_SEQPACKET); without a group for the owner only: mode 0600. Each packet
+ * comes with the credentials of its sender (SCM_CREDENTIALS).
+ */
 int sock_listen_packets(const char *path, gid_t group);
 /* The next connection, non-blocking and close-on-exec; -EAGAIN when there is none. */
 int sock_accept(int fd);

@@ -15,7 +15,9 @@
  * The reply is struct attach_reply, body, options, ring table, in one packet, with up to two
  * descriptors: the region's memory object and the endpoint's shadow object (mem/shadow.h).
  *
- * A request is one NIOCCTRL (netmap(4)): legacy ioctls are translated by the library first.
+ * A request is one NIOCCTRL (netmap(4)): legacy ioctls are translated by the library first. The
+ * kernel tells the daemon which process sent it; who sends one on a registered connection shares
+ * its buffers from then on.
  */
 #pragma once
 

@@ -2,11 +2,16 @@
 /*
  * An inline netmap program whose descriptors travel before it passes frames.
  *
- *	nmfds BRIDGE poll|epoll|edge|dup|fork|exec|scm
+ *	nmfds BRIDGE poll|epoll|edge|dup|fork|exec|scm|child|orphan|both
  *
  * dup: on copies of the descriptors, the originals closed. fork: in the child, the parent gone.
- * exec: after execve(). scm: in a program that got them over a socket, the opener gone. Prints its
- * process id when it passes frames.
+ * exec: after execve(). scm: in a program that got them over a socket, the opener gone.
+ *
+ * Two processes that open one each: child: the parent first, then the child, which passes frames.
+ * orphan: the same, when the parent is gone. both: two that are strangers until one gives the other
+ * its descriptor. The opener, where it is alive, ends with the one that passes frames.
+ *
+ * Prints its process id when it passes frames.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -20,6 +25,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* What another process needs to know of a port besides the descriptor. */
@@ -172,6 +178,52 @@ static void travel(const char *program, const char *bridge_nic, const char *brid
 	_exit(0);
 }
 
+/* The parent waits for the child, or is gone before it opens anything. */
+static void run_child(const char *bridge_nic, const char *bridge_host, int orphan)
+{
+	struct port p[2];
+	int gone[2];
+	char byte;
+
+	if (pipe(gone))
+		err(1, "pipe");
+	open_port(&p[0], &ifs[0], bridge_nic);
+	if (fork() > 0) {
+		if (!orphan)
+			wait(NULL);
+		_exit(0);
+	}
+	close(gone[1]);
+	if (orphan && read(gone[0], &byte, 1))
+		err(1, "read");
+	open_port(&p[1], &ifs[1], bridge_host);
+	run(p, -1);
+}
+
+static void run_both(const char *bridge_nic, const char *bridge_host)
+{
+	struct port p[2] = {{0}}, got[2];
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		err(1, "socketpair");
+	if (fork() > 0) {
+		close(pair[0]);
+		open_port(&p[0], &ifs[0], bridge_nic);
+		p[1].fd = p[0].fd;
+		hand_over(pair[1], p, 1);
+		wait(NULL);
+		_exit(0);
+	}
+	close(pair[1]);
+	open_port(&p[1], &ifs[1], bridge_host);
+	hand_over(pair[0], got, 0);
+	close(got[1].fd);
+	p[0] = got[0];
+	map_port(&p[0], &ifs[0]);
+	run(p, -1);
+}
+
 int main(int argc, char **argv)
 {
 	char nic[64], host[64];
@@ -187,6 +239,10 @@ int main(int argc, char **argv)
 	snprintf(host, sizeof(host), "netmap:%s^", argv[1]);
 	if (!strcmp(how, "scm"))
 		travel(argv[0], nic, host);
+	if (!strcmp(how, "child") || !strcmp(how, "orphan"))
+		run_child(nic, host, how[0] == 'o');
+	if (!strcmp(how, "both"))
+		run_both(nic, host);
 	open_port(&p[0], &ifs[0], nic);
 	open_port(&p[1], &ifs[1], host);
 	if (!strcmp(how, "exec"))

@@ -9,6 +9,11 @@
  *	edit SIDE OFFSET HEX    writes into what recv showed
  *	free SIDE               lets go of it
  *	send SIDE HEX           a frame of its own into a TX ring, in as many slots as it takes
+ *	index SIDE rx|tx        the number of the buffer that the next slot has
+ *	name SIDE tx INDEX      sends what that buffer holds, whoever has it
+ *	name SIDE rx INDEX      writes it into the slot that the next frame will come into
+ *	list SIDE INDEX         makes it the list of extra buffers
+ *	poll SIDE               ok, or err: POLLERR
  *	auto swap|copy|free     deals so with all that comes until the next line; frames dealt with
  *
  * Names of sides: nic, host. Ring 0 of each is used. Errors end it.
@@ -192,6 +197,33 @@ static void send_frame(struct side *s, const char *hex)
 	sync_side(s, NIOCTXSYNC);
 }
 
+static struct netmap_ring *ring_of(const struct side *s, const char *dir)
+{
+	return strcmp(dir, "tx") ? s->rx : s->tx;
+}
+
+/* Writes a number that may be anybody's buffer into a slot. */
+static void name_buffer(struct side *s, const char *dir, uint32_t index)
+{
+	struct netmap_ring *r = ring_of(s, dir);
+	struct netmap_slot *slot = &r->slot[r == s->tx ? r->head : r->tail];
+
+	slot->buf_idx = index;
+	slot->flags = NS_BUF_CHANGED;
+	if (r == s->rx)
+		return;
+	slot->len = 60;
+	r->head = r->cur = nm_ring_next(r, r->head);
+	sync_side(s, NIOCTXSYNC);
+}
+
+static const char *poll_side(const struct side *s)
+{
+	struct pollfd p = {s->d->fd, POLLIN | POLLOUT, 0};
+
+	return poll(&p, 1, 0) < 0 || p.revents & POLLERR ? "err" : "ok";
+}
+
 static void run_auto(enum how how)
 {
 	unsigned long long n = 0;
@@ -229,7 +261,19 @@ static void command(char *line)
 		receive(s, atoi(b));
 		return;
 	}
-	if (!strcmp(word, "send") && b)
+	if (!strcmp(word, "index") && b) {
+		printf("%u\n", ring_of(s, b)->slot[ring_of(s, b)->head].buf_idx);
+		return;
+	}
+	if (!strcmp(word, "poll")) {
+		printf("%s\n", poll_side(s));
+		return;
+	}
+	if (!strcmp(word, "name") && b && c)
+		name_buffer(s, b, (uint32_t)atoi(c));
+	else if (!strcmp(word, "list") && b)
+		s->d->nifp->ni_bufs_head = (uint32_t)atoi(b);
+	else if (!strcmp(word, "send") && b)
 		send_frame(s, b);
 	else if (!strcmp(word, "edit") && b && c)
 		unhex(c, slot_data(s->rx, s->rx->head) + atoi(b));

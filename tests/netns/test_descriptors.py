@@ -12,7 +12,7 @@ from puppet import pool, rings, settled, side
 from test_netmap import lost
 
 
-@pytest.mark.parametrize("how", ["poll", "epoll", "edge", "dup", "fork", "exec", "scm"])
+@pytest.mark.parametrize("how", ["poll", "epoll", "edge", "dup", "fork", "exec", "scm", "child", "orphan", "both"])
 def test_travels(lab, daemon, how):
     """The last holder passes frames, and with its end the bridge works alone."""
     a, b = lab.add_hosts(2)
@@ -22,11 +22,13 @@ def test_travels(lab, daemon, how):
     p = lab.background(daemon.ns, L.BUILD / "tests/netns/nmfds", "br0", how, stdout=subprocess.PIPE,
                        env=dict(os.environ, VIADUCT_RUN_DIR=str(daemon.run_dir)))
     pid = int(p.stdout.readline())
-    if how in ("fork", "scm"):
+    if how in ("fork", "scm", "orphan"):
         assert p.wait(L.DEADLINE) == 0 and pid != p.pid  # the opener is gone
     L.wait_for(lambda: all(r["state"] == "live" for r in rings(daemon) if r["dir"] == "rx"), "it reads")
     assert lost(a.ping(b.addr, 50, "-i", "0.01")) == 0
     L.tcp_transfer(a.ns, b.ns, b.addr, size=2 << 20)
+    rows = rings(daemon)
+    assert len({r["domain"] for r in rows}) == 1 and not any(r["bad"] or r["stalls"] for r in rows), rows
     row = side(daemon)
     assert row["taken"] > 100 and row["origins"]["buffer"] > 100 and row["uninspected"] == 0, row
     os.kill(pid, signal.SIGKILL)

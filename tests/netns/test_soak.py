@@ -119,8 +119,8 @@ def reap(procs):
 def test_hostile_memory(nets):
     """
     It writes at random into head, cur, slots and shadow rings of br0. The daemon answers all the
-    time, br0 bridges without it at once. It shares a region with the program on br1 and may name
-    buffers of that, but br1's traffic goes on.
+    time, br0 bridges without it at once. It shares a region with the program on br1 and names
+    buffers of that, which is refused: br1's traffic goes on, and its program loses no buffer.
     """
     lab, d, (a, b), (c, e) = nets
     d.cli("intercept", "br1", "overflow", "pass")
@@ -144,6 +144,7 @@ def test_hostile_memory(nets):
         assert lost(a.ping(b.addr)) == 0, "bridging goes on without it"
         n += 1
     left = good.end()
+    assert not any(r["bad"] for r in rings(d))
     print(n, "programs;", left, "pings of the other bridge lost")
     reap([inline])
     assert n > 0 and lost(c.ping(e.addr, 20)) == 0

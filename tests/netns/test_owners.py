@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""Programs that name buffers of another program: refused, and the other does not notice."""
+
+import signal
+
+import pytest
+
+import lab as L
+from puppet import BROADCAST, Puppet, Scene, pool, rings, settled
+
+
+@pytest.fixture
+def scene(lab, daemon):
+    """br0 with hosts and a program on it; br1, with one host, is for another program."""
+    s = Scene(lab, daemon)
+    s.other = lab.add_hosts(1)[0].silent()
+    daemon.bridge(s.other, name="br1", driver="packet")
+    daemon.ns.ip("link", "set", "br1", "arp", "off")
+    daemon.cli("intercept", "br1", "stall-ms", "100", "overflow", "pass")
+    before = pool(daemon)
+    s.good = Puppet(lab, daemon)
+    s.learn("b")
+    s.heard()
+    yield s
+    s.good.end()
+    for p in [p for p in lab.procs if p.poll() is None]:
+        p.kill()
+        p.wait(L.DEADLINE)
+    settled(daemon, before)
+
+
+def ring(d, ifname, name, direction):
+    return next(r for r in rings(d) if (r["ifname"], r["ring"], r["dir"]) == (ifname, name, direction))
+
+
+def domains(d):
+    return {name: {r["domain"] for r in rings(d) if r["ifname"] == name} for name in ("br0", "br1")}
+
+
+def shown(s):
+    """A frame that the good program was shown, and the number of its buffer."""
+    f = L.frame(s.mac["b"], s.mac["a"], s.fresh())
+    s.send(f)
+    s.good.take(f)
+    return f, int(s.good.do("index", "nic", "rx"))
+
+
+def undisturbed(s, f):
+    """It passes its frame on, which is what it was, and the next ones."""
+    s.good.take(f)
+    s.good.pass_on()
+    assert s.heard(until=["b"]) == {"b": [f]}
+    for _ in range(3):
+        f, _ = shown(s)
+        s.good.pass_on()
+        assert s.heard(until=["b"]) == {"b": [f]}
+    assert s.good.do("poll", "nic") == s.good.do("poll", "host") == "ok"
+    assert not any(r["bad"] or r["stalls"] for r in rings(s.d) if r["ifname"] == "br0")
+
+
+@pytest.mark.parametrize("side", ["nic", "host"])
+@pytest.mark.parametrize("which", ["shown", "free"])
+def test_sent(scene, side, which):
+    """In a TX slot: a frame that the other was shown, and a buffer that it would fill next."""
+    s = scene
+    bad = Puppet(s.lab, s.d, bridge="br1")
+    two = domains(s.d)
+    assert len(two["br0"]) == len(two["br1"]) == 1 and two["br0"] != two["br1"]
+    f, index = shown(s)
+    if which == "free":
+        index = int(s.good.do("index", "host", "tx"))
+    own = int(bad.do("index", side, "tx"))
+    bad.do("name", side, "tx", index)
+    L.wait_for(lambda: ring(s.d, "br1", side + "0", "tx")["bad"] == 1, "it is refused")
+    assert bad.do("poll", side) == "err"
+    assert ring(s.d, "br1", side + "0", "tx")["frames"] == 0
+    # One of its own, which it has in no slot now, is all right.
+    bad.do("name", side, "tx", own)
+    L.wait_for(lambda: ring(s.d, "br1", side + "0", "tx")["frames"] == 1, "it is taken")
+    assert ring(s.d, "br1", side + "0", "tx")["bad"] == 1
+    undisturbed(s, f)
+    bad.end()
+
+
+@pytest.mark.parametrize("side", ["nic", "host"])
+def test_to_be_filled(scene, side):
+    """In an RX slot: its own ring gets nothing any more until it is put right."""
+    s = scene
+    bad = Puppet(s.lab, s.d, bridge="br1")
+    f, index = shown(s)
+    host = L.Raw(s.d.ns, "br1", promisc=False)
+    sender, hears = (s.other.raw, host) if side == "nic" else (host, s.other.raw)
+    one, two = (L.frame(BROADCAST, "02:00:00:00:ee:01", s.fresh()) for _ in range(2))
+    own = int(bad.do("index", side, "rx"))
+    bad.do("name", side, "rx", index)
+    sender.send(one)
+    assert hears.recv(L.DEADLINE) == one, "it goes round the program"
+    L.wait_for(lambda: ring(s.d, "br1", side + "0", "rx")["state"] == "stalled", "the ring stopped")
+    assert ring(s.d, "br1", side + "0", "rx")["frames"] == 0
+    assert bad.do("poll", side) == "err"
+    undisturbed(s, f)
+    bad.do("name", side, "rx", own)
+    L.wait_for(lambda: ring(s.d, "br1", side + "0", "rx")["state"] == "live", "it is back")
+    sender.send(two)
+    bad.take(two, side)
+    assert hears.recv(0.1) is None
+    bad.end()
+
+
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGKILL])
+def test_listed(scene, sig):
+    """As a list of extra buffers, which is freed when the program ends."""
+    s = scene
+    bad = Puppet(s.lab, s.d, bridge="br1")
+    f, index = shown(s)
+    bad.do("list", "nic", index)
+    bad.end(sig)
+    undisturbed(s, f)
+    assert "left a buffer that is not its own in the list of extra buffers" in s.d.log_text()
+
+
+def test_same_ring(scene):
+    """Who binds the same rings shares what is in them: its buffers are the other's, too."""
+    s = scene
+    other = Puppet(s.lab, s.d, "host")
+    third = Puppet(s.lab, s.d, "nic", bridge="br1")
+    two = domains(s.d)
+    assert len(two["br0"]) == 1 and two["br0"] != two["br1"]
+    own = ring(s.d, "br0", "host0", "rx")
+    assert own["users"] == 2
+    other.end()
+    f, _ = shown(s)
+    undisturbed(s, f)
+    assert domains(s.d) == two
+    third.end()
