@@ -203,12 +203,16 @@ static void run_child(const char *bridge_nic, const char *bridge_host, int orpha
 static void run_both(const char *bridge_nic, const char *bridge_host)
 {
 	struct port p[2] = {{0}}, got[2];
+	char byte = 0;
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		err(1, "socketpair");
 	if (fork() > 0) {
 		close(pair[0]);
+		/* Before: the child must not open as the child of one that has something open. */
+		if (read(pair[1], &byte, 1) != 1)
+			err(1, "read");
 		open_port(&p[0], &ifs[0], bridge_nic);
 		p[1].fd = p[0].fd;
 		hand_over(pair[1], p, 1);
@@ -217,6 +221,8 @@ static void run_both(const char *bridge_nic, const char *bridge_host)
 	}
 	close(pair[1]);
 	open_port(&p[1], &ifs[1], bridge_host);
+	if (write(pair[0], &byte, 1) != 1)
+		err(1, "write");
 	hand_over(pair[0], got, 0);
 	close(got[1].fd);
 	p[0] = got[0];

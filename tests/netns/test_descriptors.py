@@ -25,12 +25,13 @@ def test_travels(lab, daemon, how):
     if how in ("fork", "scm", "orphan"):
         assert p.wait(L.DEADLINE) == 0 and pid != p.pid  # the opener is gone
     L.wait_for(lambda: all(r["state"] == "live" for r in rings(daemon) if r["dir"] == "rx"), "it reads")
+    early = side(daemon)["uninspected"]  # between the first open and the first sync hosts may say something
     assert lost(a.ping(b.addr, 50, "-i", "0.01")) == 0
     L.tcp_transfer(a.ns, b.ns, b.addr, size=2 << 20)
     rows = rings(daemon)
     assert len({r["domain"] for r in rows}) == 1 and not any(r["bad"] or r["stalls"] for r in rows), rows
     row = side(daemon)
-    assert row["taken"] > 100 and row["origins"]["buffer"] > 100 and row["uninspected"] == 0, row
+    assert row["taken"] > 100 and row["origins"]["buffer"] > 100 and row["uninspected"] == early, row
     os.kill(pid, signal.SIGKILL)
     settled(daemon, before)
     assert lost(a.ping(b.addr)) == 0
