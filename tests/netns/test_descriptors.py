@@ -17,6 +17,7 @@ def test_travels(lab, daemon, how):
     """The last holder passes frames, and with its end the bridge works alone."""
     a, b = lab.add_hosts(2)
     daemon.bridge(a, b, driver="packet")
+    daemon.cli("intercept", "br0", "stall-ms", "60000")
     assert lost(a.ping(b.addr)) == 0
     before = pool(daemon)
     p = lab.background(daemon.ns, L.BUILD / "tests/netns/nmfds", "br0", how, stdout=subprocess.PIPE,

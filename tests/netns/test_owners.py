@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Programs that name buffers of another program: refused, and the other does not notice."""
 
+import ctypes
+import os
 import signal
+import socket
 
 import pytest
 
 import lab as L
 from puppet import BROADCAST, Puppet, Scene, pool, rings, settled
+from test_netmap import Program, lost, register, request, sock
+from test_soak import Load
+
+PIDFD_GETFD = 438
+ATTACH_STATE = 0xFFFF
 
 
 @pytest.fixture
@@ -131,3 +139,67 @@ def test_same_ring(scene):
     undisturbed(s, f)
     assert domains(s.d) == two
     third.end()
+
+
+def descriptor_of(pid):
+    """A copy of a netmap descriptor that the process has."""
+    pidfd = os.pidfd_open(pid)
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        if not os.readlink(f"/proc/{pid}/fd/{fd}").startswith("socket:"):
+            continue
+        got = ctypes.CDLL(None, use_errno=True).syscall(PIDFD_GETFD, pidfd, int(fd), 0)
+        assert got >= 0, os.strerror(ctypes.get_errno())
+        s = socket.socket(fileno=got)
+        if s.family == socket.AF_UNIX and str(s.getpeername()).endswith("/netmap.sock"):
+            return s
+    raise AssertionError(f"process {pid} has none")
+
+
+def in_child(do):
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            do()
+            status = 0
+        finally:
+            os._exit(status)
+    return pid
+
+
+def test_merged_under_traffic(lab):
+    """Processes that have a ring each come to share a descriptor of a busy one; two workers have their rings."""
+    d = lab.daemon("--workers", "2")
+    a, b, c = lab.add_hosts(3)
+    d.bridge(a, b, driver="packet")
+    d.bridge(c, name="br1", driver="packet")
+    d.cli("intercept", "br0", "stall-ms", "60000")
+    assert lost(a.ping(b.addr)) == 0
+    assert all(f"made worker={i}" in d.log_text() for i in (0, 1))
+    before = pool(d)
+    p = Program(lab, d)
+    load = Load(a, b)
+
+    def stranger(extra, ending):
+        s = sock(d)
+        assert request(d, s, 1, register(1, extra=extra), b"br1")[0] == 0
+        mine = domains(d)
+        assert mine["br0"] and mine["br1"] and mine["br0"] != mine["br1"]
+        error, body, _ = request(d, descriptor_of(p.pid), ATTACH_STATE, name=b"")
+        assert error == 0 and len(body) > 0
+        assert len(set.union(*domains(d).values())) == 1
+        if ending == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    for i in range(12):
+        # The smaller domain's buffers change hands: the stranger's, or those that are in use.
+        extra = 20000 if i % 4 < 2 else 0
+        _, status = os.waitpid(in_child(lambda: stranger(extra, ["ends", "killed"][i % 2])), 0)
+        assert os.waitstatus_to_exitcode(status) == [0, -signal.SIGKILL][i % 2]
+        load.flows()
+        L.wait_for(lambda: not domains(d)["br1"], "it is gone")
+    assert d.log_text().count("shares a descriptor of program nmpass") == 12
+    assert not any(r["bad"] or r["stalls"] for r in rings(d))
+    load.end()
+    p.end()
+    settled(d, before)
