@@ -5,12 +5,13 @@ import ctypes
 import os
 import signal
 import socket
+import subprocess
 
 import pytest
 
 import lab as L
 from puppet import BROADCAST, Puppet, Scene, pool, rings, settled
-from test_netmap import Program, lost, register, request, sock
+from test_netmap import NMPASS, Program, lost, register, request, sock
 from test_soak import Load
 
 PIDFD_GETFD = 438
@@ -202,4 +203,46 @@ def test_merged_under_traffic(lab):
     assert not any(r["bad"] or r["stalls"] for r in rings(d))
     load.end()
     p.end()
+    settled(d, before)
+
+
+def nmpass(lab, d, bridge):
+    p = lab.background(d.ns, NMPASS, d.run_dir / "netmap.sock", bridge, stdout=subprocess.PIPE)
+    assert p.stdout.readline() == "ready\n"
+    return p
+
+
+def test_child(lab, daemon):
+    """A program without libnetmap, whose parent has a descriptor, or had one."""
+    for name in ("br0", "br1"):
+        daemon.bridge(name=name, up=False)
+    before = pool(daemon)
+    for held in (True, False):
+        s = sock(daemon)
+        assert request(daemon, s, 1, register(1), b"br1")[0] == 0
+        if not held:
+            s.close()
+            s = sock(daemon)
+        p = nmpass(lab, daemon, "br0")
+        assert request(daemon, s, 1, register(1), b"br1")[0] == (16 if held else 0)
+        assert (domains(daemon)["br0"] == domains(daemon)["br1"]) is held
+        s.close()
+        p.terminate()
+        p.wait(L.DEADLINE)
+        settled(daemon, before)
+
+
+def test_daemon_in_a_pid_namespace(lab):
+    """It cannot see who they are: programs of one user are one."""
+    d = lab.daemon(prefix=("unshare", "--pid", "--fork", "--kill-child", "--mount-proc"))
+    a, b = lab.add_hosts(2)
+    d.bridge(a, b, driver="packet")
+    d.bridge(name="br1", up=False)
+    before = pool(d)
+    programs = [nmpass(lab, d, name) for name in ("br0", "br1")]
+    assert len(set.union(*domains(d).values())) == 1
+    assert lost(a.ping(b.addr)) == 0
+    for p in programs:
+        p.terminate()
+        p.wait(L.DEADLINE)
     settled(d, before)
