@@ -70,7 +70,8 @@ struct bufcache *worker_bufs(struct worker *w);
 const struct buf_ops *worker_buf_ops(const struct worker *w);
 
 typedef void worker_fn(void *arg);
-/* Runs fn(arg) in the worker between batches and waits for it. Main thread. */
+/* Runs fn(arg) in the worker between batches and waits for it. Main thread; or such a function of
+ * another worker, so that all of them stand still. */
 void worker_call(struct worker *w, worker_fn *fn, void *arg);
 
 /* W. Hands the bridge to the worker; takes it back (its ports are detached already). */
