@@ -665,7 +665,7 @@ static void close_leaves_everything_as_it_was(void **state)
 	shell(w, "nsenter -t %d -n ping -q -c 1 -W 1 10.7.0.2 >/dev/null", w->ns[0]);
 	assert_false(as_before(w, false));
 	w->trunk = trunk_close(w->trunk);
-	assert_true(as_before(w, true));
+	wait_until_as_before(w);
 	send_one(w);
 	assert_true(arrives(w));
 }
@@ -750,7 +750,7 @@ static void clsact_works_as_tcx_does(void **state)
 	assert_int_equal(serve_n(w, 1), 1);
 	assert_true(arrives(w));
 	w->trunk = trunk_close(w->trunk);
-	assert_true(as_before(w, true));
+	wait_until_as_before(w);
 }
 
 /* ---- what an expression excepts ---- */
