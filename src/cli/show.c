@@ -460,6 +460,20 @@ static void status_attached(struct cli *c, const json_t *attached)
 	}
 }
 
+/* Why there is nothing to list; NULL: it is no bridge of the kernel, or there is. */
+static const char *nothing_attached(const json_t *bridge)
+{
+	const char *state = row_text(bridge, "state");
+
+	if (!strcmp(state, "idle"))
+		return "  nothing attached: no program has it open";
+	if (!strcmp(state, "away"))
+		return "  nothing attached: there is no such device now";
+	if (!strcmp(state, "failed"))
+		return "  nothing attached: the log says why";
+	return NULL;
+}
+
 static void status_bridges(struct cli *c, const json_t *bridges)
 {
 	char text[128], count[32];
@@ -480,6 +494,8 @@ static void status_bridges(struct cli *c, const json_t *bridges)
 			 row_bool(br, "adopted") ? ", adopted" : "");
 		status_line(c, i ? "" : "bridges", text);
 		status_attached(c, json_object_get(br, "attached"));
+		if (nothing_attached(br))
+			status_line(c, "", nothing_attached(br));
 	}
 }
 

@@ -15,6 +15,10 @@
  *
  * A member that spanning tree does not let forward is left to the kernel.
  *
+ * A program in the kernel costs each frame something even if it takes none. So the trunk is there
+ * only while somebody has the bridge open, or while it fails closed; else the bridge, its members
+ * and settings are known and nothing is attached.
+ *
  * The interface may go and come back under its name; programs keep their descriptors meanwhile.
  */
 #include "daemon/adopt.h"
@@ -33,6 +37,7 @@
 #include "daemon/expression.h"
 #include "daemon/ports.h"
 #include "port/trunk.h"
+#include "sys/bpf.h"
 #include "sys/loop.h"
 
 LOG_MODULE("daemon/adopt");
@@ -128,7 +133,7 @@ static void attach_rx(void *arg)
 	ad->vb->wb.follow = follow_plan;
 }
 
-/* Nothing is taken any more, and what was taken goes on. */
+/* Nothing is taken any more. */
 static void let_go(void *arg)
 {
 	struct adopted *ad = arg;
@@ -137,6 +142,13 @@ static void let_go(void *arg)
 	ad->member = ad->self = ad->host =
 		ad->replacing && is_closed(&ad->vb->wb) ? TRUNK_DROP : TRUNK_PASS;
 	tell_places(&ad->vb->wb, ad);
+}
+
+/* What was taken goes on. */
+static void drain_rx(void *arg)
+{
+	struct adopted *ad = arg;
+
 	worker_port_drain(ad->vb->w, &ad->rx);
 }
 
@@ -244,12 +256,26 @@ static uint16_t choose_no(struct adopted *ad)
 	return 0;
 }
 
+/* From now on it may take frames. */
+static int open_place(struct adopted *ad, struct vport *vp, struct ctl_error *err)
+{
+	const char *why = NULL;
+	struct port *port;
+	int r = trunk_place_open(ad->trunk, vp->ifindex, vp->host ? TRUNK_EGRESS : TRUNK_INGRESS,
+				 vp->wp.bp->no, &port, &why);
+
+	if (r)
+		return fail_errno(r, vp->name, why, err);
+	ports_plug_place(vp, port);
+	worker_call(ad->vb->w, mark_dirty, ad);
+	return 0;
+}
+
 static int add_place(struct adopted *ad, const struct netlink_link *l, bool host, bool self,
 		     struct ctl_error *err)
 {
 	struct place_request req = {
 		.l = l, .host = host, .self = self, .blocked = !host && !self && !is_forwarding(l)};
-	const char *why = NULL;
 	struct vport *vp;
 	int r;
 
@@ -257,13 +283,9 @@ static int add_place(struct adopted *ad, const struct netlink_link *l, bool host
 	if (!req.no)
 		return ctl_fail(err, CTL_E_PORT_FULL, "%s: no place number left for %s",
 				ad->vb->name, l->name);
-	r = trunk_place_open(ad->trunk, l->ifindex, host ? TRUNK_EGRESS : TRUNK_INGRESS, req.no,
-			     &req.port, &why);
-	if (r)
-		return fail_errno(r, l->name, why, err);
 	r = ports_add_place(ad->vb, &req, &vp, err);
-	if (!r)
-		worker_call(ad->vb->w, mark_dirty, ad);
+	if (!r && ad->trunk)
+		r = open_place(ad, vp, err);
 	return r;
 }
 
@@ -297,13 +319,11 @@ static void set_gates(struct adopted *ad)
 	}
 }
 
-void adopt_follow_fail(struct vbridge *vb)
+static void follow_fail(struct adopted *ad)
 {
-	struct adopted *ad = vb->adopted;
+	struct vbridge *vb = ad->vb;
 	const bool closed = is_closed(&vb->wb);
 
-	if (!ad->trunk)
-		return;
 	worker_call(vb->w, mark_dirty, ad);
 	/* Gates come after the trunk is closed, and go before it is open. */
 	if (closed)
@@ -360,13 +380,18 @@ static void follow_state(struct vport *vp, const struct netlink_link *l)
 		 job.forwarding ? "opened" : "closed");
 }
 
+static void warn_uninspected(const struct adopted *ad, const char *member,
+			     const struct ctl_error *err)
+{
+	log_warn("bridge %s: member %s is not inspected: %s", ad->vb->name, member, err->text);
+}
+
 static void add_member(struct adopted *ad, const struct netlink_link *l)
 {
 	struct ctl_error err;
 
 	if (add_place(ad, l, false, false, &err)) {
-		log_warn("bridge %s: member %s is not inspected: %s", ad->vb->name, l->name,
-			 err.text);
+		warn_uninspected(ad, l->name, &err);
 		return;
 	}
 	if (ad->gated)
@@ -415,12 +440,11 @@ static void close_trunk(struct adopted *ad)
 
 	trunk_port(ad->trunk)->bufs = &d->bufs;
 	ad->trunk = trunk_close(ad->trunk);
-	ad->ifindex = 0;
 	bufcache_deinit(&d->bufs);
 	bufcache_init(&d->bufs, d->pool);
 }
 
-static int attach(struct adopted *ad, const struct netlink_link *l, struct ctl_error *err)
+static int open_trunk(struct adopted *ad, struct ctl_error *err)
 {
 	struct vbridge *vb = ad->vb;
 	const struct trunk_config cfg = {
@@ -436,7 +460,6 @@ static int attach(struct adopted *ad, const struct netlink_link *l, struct ctl_e
 
 	if (r)
 		return fail_errno(r, vb->name, why, err);
-	ad->ifindex = l->ifindex;
 	ad->reserved = false;
 	ad->rx = (struct worker_port){.port = trunk_port(ad->trunk), .bridge = &vb->wb};
 	ad->rx.port->bufs = worker_bufs(vb->w);
@@ -445,33 +468,106 @@ static int attach(struct adopted *ad, const struct netlink_link *l, struct ctl_e
 		close_trunk(ad);
 		return fail_errno(job.r, vb->name, NULL, err);
 	}
-	r = add_place(ad, l, false, true, err);
-	if (!r)
-		r = add_place(ad, l, true, false, err);
-	if (r) {
-		adopt_detach(vb);
-		return r;
-	}
-	if (is_bridge(l))
-		netlink_links(vb->d->nl, join_if_member, ad);
-	ad->gated = false;
-	adopt_follow_fail(vb);
-	adopt_follow_exempt(vb);
 	return 0;
 }
 
-void adopt_detach(struct vbridge *vb)
+static void detach(struct adopted *ad)
+{
+	struct vbridge *vb = ad->vb;
+
+	if (!ad->trunk)
+		return;
+	worker_call(vb->w, let_go, ad);
+	sys_bpf_synchronize(); /* one that began before may still take a frame */
+	worker_call(vb->w, drain_rx, ad);
+	for_each_port(vp, vb) ports_unplug_place(vp);
+	worker_call(vb->w, detach_rx, ad);
+	close_trunk(ad);
+}
+
+static int attach(struct adopted *ad, struct ctl_error *err)
+{
+	int r = open_trunk(ad, err);
+
+	if (r)
+		return r;
+	for_each_port(vp, ad->vb)
+	{
+		r = open_place(ad, vp, err);
+		if (r && (vp->host || vp->self)) {
+			detach(ad);
+			return r;
+		}
+		if (r)
+			warn_uninspected(ad, vp->name, err);
+	}
+	ad->gated = false;
+	follow_fail(ad);
+	adopt_follow_exempt(ad->vb);
+	return 0;
+}
+
+static bool is_needed(const struct vbridge *vb)
+{
+	const struct endpoints *es = vb->d->endpoints;
+
+	return is_closed(&vb->wb) || (es && endpoint_port_find(es, vb));
+}
+
+const char *adopt_state(const struct adopted *ad)
+{
+	if (ad->trunk)
+		return "attached";
+	if (!ad->ifindex)
+		return "away";
+	return is_needed(ad->vb) ? "failed" : "idle";
+}
+
+int adopt_use(struct vbridge *vb, struct ctl_error *err)
+{
+	struct adopted *ad = vb->adopted;
+
+	if (!ad || ad->trunk || !ad->ifindex)
+		return 0;
+	return attach(ad, err);
+}
+
+void adopt_follow_fail(struct vbridge *vb)
 {
 	struct adopted *ad = vb->adopted;
 
 	if (!ad->trunk)
 		return;
-	worker_call(vb->w, let_go, ad);
+	follow_fail(ad);
+	if (!is_needed(vb))
+		detach(ad);
+}
+
+void adopt_detach(struct vbridge *vb)
+{
+	detach(vb->adopted);
 	list_for_each_safe (i, &vb->ports)
 		ports_del(list_entry(i, struct vport, node));
 	vb->host = NULL;
-	worker_call(vb->w, detach_rx, ad);
-	close_trunk(ad);
+	vb->adopted->ifindex = 0;
+}
+
+/* The interface is there. */
+static int appear(struct adopted *ad, const struct netlink_link *l, struct ctl_error *err)
+{
+	int r;
+
+	ad->ifindex = l->ifindex;
+	r = add_place(ad, l, false, true, err);
+	if (!r)
+		r = add_place(ad, l, true, false, err);
+	if (!r && is_bridge(l))
+		netlink_links(ad->vb->d->nl, join_if_member, ad);
+	if (!r && is_needed(ad->vb))
+		r = attach(ad, err);
+	if (r)
+		adopt_detach(ad->vb);
+	return r;
 }
 
 void adopt_free(struct adopted *ad)
@@ -501,7 +597,7 @@ int adopt_add(struct daemon *d, const char *name, bool by_open, struct vbridge *
 	ad->by_open = by_open;
 	ad->next_no = 1;
 	vb->adopted = ad;
-	r = attach(ad, &l, err);
+	r = appear(ad, &l, err);
 	if (r) {
 		bridges_close(vb);
 		return r;
@@ -528,10 +624,16 @@ void adopt_release(struct vbridge *vb)
 
 void adopt_unused(struct vbridge *vb)
 {
-	if (!vb->adopted || !vb->adopted->by_open)
+	struct adopted *ad = vb->adopted;
+
+	if (!ad)
 		return;
-	log_info("%s: released, for no program has it open", vb->name);
-	adopt_release(vb);
+	if (ad->by_open) {
+		log_info("%s: released, for no program has it open", vb->name);
+		adopt_release(vb);
+	} else if (!is_needed(vb)) {
+		detach(ad);
+	}
 }
 
 /* ---- following ---- */
@@ -547,7 +649,7 @@ static void came_back(struct adopted *ad, const struct netlink_link *l)
 {
 	struct ctl_error err;
 
-	if (attach(ad, l, &err)) {
+	if (appear(ad, l, &err)) {
 		log_warn("%s", err.text);
 		return;
 	}
@@ -555,18 +657,26 @@ static void came_back(struct adopted *ad, const struct netlink_link *l)
 	events_link(ad->vb->d, "returned", ad->vb, NULL);
 }
 
+/* Whether an interface that went meanwhile is missed is known from its own event. */
+static void attach_if_needed(struct adopted *ad)
+{
+	struct netlink_link l;
+	struct ctl_error err;
+
+	if (!ad->trunk && is_needed(ad->vb) &&
+	    netlink_get_index(ad->vb->d->nl, ad->ifindex, &l) == 0 && attach(ad, &err))
+		log_warn("%s", err.text);
+}
+
 /* The trunk's device was deleted by somebody, or is of no use any more: another one. */
 static void replace_trunk(struct adopted *ad, const char *trunk)
 {
-	struct netlink_link l;
-
 	log_warn("%s: somebody deleted or changed its helper device %s; making another",
 		 ad->vb->name, trunk);
 	ad->replacing = true;
-	adopt_detach(ad->vb);
+	detach(ad);
 	ad->replacing = false;
-	if (netlink_get(ad->vb->d->nl, ad->vb->name, &l) == 0)
-		came_back(ad, &l);
+	attach_if_needed(ad);
 }
 
 /* Events may be older than the device's last change, even than its making: ask. */
@@ -600,6 +710,7 @@ static void follow_one(struct adopted *ad, bool gone, const struct netlink_link 
 			return;
 		}
 		for_each_port(p, ad->vb) if (p->host || p->self) ports_follow_place(p, l);
+		attach_if_needed(ad); /* if it failed before */
 		return;
 	}
 	if (vp && (gone || l->master != ad->ifindex)) {
@@ -607,9 +718,9 @@ static void follow_one(struct adopted *ad, bool gone, const struct netlink_link 
 	} else if (vp) {
 		ports_follow_place(vp, l);
 		follow_state(vp, l);
-	} else if (!gone && ad->trunk && l->master == ad->ifindex) {
+	} else if (!gone && ad->ifindex && l->master == ad->ifindex) {
 		add_member(ad, l);
-	} else if (!gone && !ad->trunk && !strcmp(l->name, ad->vb->name) &&
+	} else if (!gone && !ad->ifindex && !strcmp(l->name, ad->vb->name) &&
 		   is_bridge(l) == (bridge_kind(ad->vb->br) == BRIDGE_ADOPTED)) {
 		came_back(ad, l);
 	}
@@ -630,7 +741,7 @@ static bool is_listed(uint32_t ifindex, const struct netlink_link *links, size_t
 
 static void follow_vanished(struct adopted *ad, const struct netlink_link *links, size_t n)
 {
-	if (ad->trunk && !is_listed(ad->ifindex, links, n)) {
+	if (ad->ifindex && !is_listed(ad->ifindex, links, n)) {
 		went_away(ad);
 		return;
 	}

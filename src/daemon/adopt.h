@@ -24,7 +24,7 @@ struct trunk;
 struct adopted {
 	struct vbridge *vb;
 	uint32_t ifindex;    /* of the interface; 0: it is away */
-	struct trunk *trunk; /* NULL: the interface is away */
+	struct trunk *trunk; /* NULL: nothing is attached, for it is away or not needed */
 	struct worker_port rx;
 	uint16_t next_no;            /* for the next place */
 	uint8_t n_replaced;          /* trunks, because somebody changed them */
@@ -47,7 +47,16 @@ int adopt_add(struct daemon *d, const char *name, bool by_open, struct vbridge *
 /* The same checks, and nothing else. */
 int adopt_check(struct daemon *d, const char *name, struct netlink_link *ret_link,
 		struct ctl_error *err);
-/* Nobody has it open any more: one that was adopted for a program goes. */
+/*
+ * A program is about to open it, or it is about to fail closed: puts programs on the kernel's
+ * devices. Nothing to do for one that is away: they come with it. 0, or an error code with *err
+ * filled.
+ */
+int adopt_use(struct vbridge *vb, struct ctl_error *err);
+/*
+ * Nobody has it open any more: one that was adopted for a program goes, from another the kernel's
+ * devices are freed of programs, unless it fails closed.
+ */
 void adopt_unused(struct vbridge *vb);
 /* Ends it, whoever has it open. */
 void adopt_release(struct vbridge *vb);
@@ -56,7 +65,8 @@ void adopt_release(struct vbridge *vb);
  * False when there were none.
  */
 bool adopt_open_gates(struct daemon *d, const struct netlink_link *bridge);
-/* `fail` was set: gates come or go. `exempt` was: what never leaves the kernel. */
+/* `fail` was set, after adopt_use() if closed: gates come or go. `exempt` was: what never leaves
+ * the kernel. */
 void adopt_follow_fail(struct vbridge *vb);
 void adopt_follow_exempt(struct vbridge *vb);
 /*
@@ -65,6 +75,8 @@ void adopt_follow_exempt(struct vbridge *vb);
  */
 void adopt_detach(struct vbridge *vb);
 void adopt_free(struct adopted *ad);
+/* "attached", "idle" (nothing is, for no program has it open), "away"; or "failed": see the log. */
+const char *adopt_state(const struct adopted *ad);
 
 /* A device is as l says now, or gone. */
 void adopt_follow_link(struct daemon *d, bool gone, const struct netlink_link *l);

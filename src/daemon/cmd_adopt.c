@@ -14,6 +14,7 @@
 LOG_MODULE("daemon/cmd_adopt");
 
 #define CONFIRM_MAX_S 86400
+#define WHILE_OPEN    "while a program has it open or it fails closed"
 
 static const struct key add_args[] = {
 	{"bridge", KEY_STRING, KEY_REQUIRED, 0, 0},
@@ -41,7 +42,7 @@ static void would_attach(void *ctx, bool gone, const struct netlink_link *l)
 	const struct dry_run *dry = ctx;
 
 	if (l->master == dry->master)
-		would(dry->c, l->name, "tc program at ingress");
+		would(dry->c, l->name, "tc program at ingress, " WHILE_OPEN);
 }
 
 static int dry_run(struct cmd_call *c, const char *name)
@@ -52,9 +53,9 @@ static int dry_run(struct cmd_call *c, const char *name)
 
 	if (r)
 		return r;
-	would(c, PORT_ENV_TRUNK "*", "helper device, made; gone with the daemon");
-	would(c, l.name, "tc program at ingress");
-	would(c, l.name, "tc program at egress");
+	would(c, PORT_ENV_TRUNK "*", "helper device, made " WHILE_OPEN);
+	would(c, l.name, "tc program at ingress, " WHILE_OPEN);
+	would(c, l.name, "tc program at egress, " WHILE_OPEN);
 	dry.master = l.ifindex;
 	if (!strcmp(l.kind, "bridge"))
 		netlink_links(c->d->nl, would_attach, &dry);

@@ -72,11 +72,11 @@ static json_t *memory(struct daemon *d)
 /* What is attached where, and what others have there: their tools do not list tcx. */
 static void note_attached(json_t *to, const struct vport *vp, bool egress, bool place, bool gate)
 {
-	const char *how = vp->port ? vp->port->mode : "-";
+	const char *how = vp->port ? vp->port->mode : "";
 	const uint32_t all = sys_bpf_tcx_count(vp->ifindex, egress);
 	const uint32_t ours = !strcmp(how, "tcx") ? (uint32_t)place + gate : 0;
 
-	if (place || gate)
+	if (vp->port && (place || gate))
 		json_array_append_new(to, json_pack("{s:s, s:s, s:s, s:b, s:i}", "ifname", vp->name,
 						    "where", egress ? "egress" : "ingress", "how",
 						    how, "gate", gate, "others",
@@ -110,8 +110,10 @@ static json_t *bridges(struct daemon *d)
 		json_array_append_new(a, json_pack("{s:s, s:i, s:b}", "ifname", vb->name, "ports",
 						   n, "adopted", vb->adopted != NULL));
 		if (vb->adopted)
-			json_object_set_new(json_array_get(a, json_array_size(a) - 1), "attached",
-					    attached(vb));
+			json_object_update_new(json_array_get(a, json_array_size(a) - 1),
+					       json_pack("{s:s, s:o}", "state",
+							 adopt_state(vb->adopted), "attached",
+							 attached(vb)));
 	}
 	return a;
 }

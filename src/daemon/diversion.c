@@ -197,12 +197,15 @@ int diversion_set(struct vbridge *vb, const json_t *values, struct ctl_error *er
 		r = parse_expression(values, "exempt", object, &exempt, &has_exempt, err);
 	if (!r)
 		r = parse_access(values, object, &access, &has_access, err);
+	set_plain(&job.s, values);
+	if (!r && job.s.fail == INTERCEPT_CLOSED)
+		r = adopt_use(vb, err);
 	if (r) {
 		expression_free(filter);
 		expression_free(exempt);
+		access_free(access);
 		return r;
 	}
-	set_plain(&job.s, values);
 	if (has_filter)
 		job.s.filter = match_of(filter);
 	if (has_exempt)

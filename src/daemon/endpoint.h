@@ -112,5 +112,7 @@ void endpoints_set_request(struct endpoints *es, void (*fn)(struct nm_client *c)
 /* The worker listens to the client again. */
 void endpoint_listen(struct nm_client *c);
 
+/* The netmap port of the bridge; NULL: nobody has it open. */
+struct nm_port *endpoint_port_find(const struct endpoints *es, const struct vbridge *vb);
 struct list *endpoints_ports(struct endpoints *es);   /* of struct nm_port */
 struct list *endpoints_clients(struct endpoints *es); /* of struct nm_client */

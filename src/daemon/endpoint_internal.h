@@ -66,8 +66,6 @@ void endpoint_leave(struct nm_client *c);
  */
 void endpoint_reap(struct endpoints *es);
 
-/* The netmap port of the bridge; NULL: nobody has it open. */
-struct nm_port *endpoint_port_find(const struct endpoints *es, const struct vbridge *vb);
 /* With so many rings. 0 or -ENOMEM. */
 int endpoint_port_new(struct endpoints *es, struct vbridge *vb, const struct ring_counts *n,
 		      struct nm_port **ret);

@@ -478,6 +478,17 @@ static int register_bridge(struct nm_client *c, struct vbridge *vb, struct attac
 	return 0;
 }
 
+/* A bridge of the kernel that was adopted beforehand has nothing attached while it is not open. */
+static int use_adopted(struct vbridge *vb)
+{
+	struct ctl_error err;
+
+	if (!adopt_use(vb, &err))
+		return 0;
+	log_warn("netmap: %s", err.text);
+	return errno_of(&err);
+}
+
 static int register_any(struct nm_client *c, struct attach_msg *m, struct nmreq_register *req)
 {
 	struct vbridge *vb = NULL;
@@ -490,7 +501,9 @@ static int register_any(struct nm_client *c, struct attach_msg *m, struct nmreq_
 		r = resolve_to_open(c, m->h.name, req->nr_flags, &vb);
 	if (r)
 		return r;
-	r = register_bridge(c, vb, m, req);
+	r = use_adopted(vb);
+	if (!r)
+		r = register_bridge(c, vb, m, req);
 	if (r && !endpoint_port_find(c->es, vb))
 		adopt_unused(vb);
 	return r;

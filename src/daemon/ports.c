@@ -95,7 +95,7 @@ int ports_need(struct daemon *d, struct vbridge *vb, const char *name, struct vp
 
 const char *ports_operstate(const struct vport *vp)
 {
-	if (!vp->port)
+	if (!vp->port && !vp->vb->adopted)
 		return "NOTPRESENT";
 	return vp->up ? "UP" : "DOWN";
 }
@@ -364,7 +364,8 @@ static void join(void *arg)
 		return;
 	if (job->blocked)
 		bridge_port_set_state(vp->vb->br, vp->wp.bp, BPORT_BLOCKING);
-	job->r = worker_port_attach(vp->vb->w, &vp->wp);
+	if (vp->port)
+		job->r = worker_port_attach(vp->vb->w, &vp->wp);
 	if (job->r)
 		bridge_port_del(vp->vb->br, vp->wp.bp);
 }
@@ -481,14 +482,10 @@ int ports_add_place(struct vbridge *vb, const struct place_request *req, struct 
 	struct join_job job = {.vp = vp, .no = req->no, .blocked = req->blocked};
 	int r;
 
-	if (!vp) {
-		close_driver(vb->d, req->port);
+	if (!vp)
 		return ctl_fail(err, CTL_E_INTERNAL, "port %s: no memory", req->l->name);
-	}
 	vp->host = req->host;
 	vp->self = req->self;
-	vp->port = req->port;
-	vp->port->bufs = worker_bufs(vb->w);
 	take_link(vp, req->l);
 	vp->up = true; /* what was taken may go back, whatever the link is now */
 	worker_call(vb->w, join, &job);
@@ -504,9 +501,47 @@ int ports_add_place(struct vbridge *vb, const struct place_request *req, struct 
 		vb->host = vp;
 	if (vp->host || vp->self)
 		return 0;
-	log_info("port %s: inspected as a member of %s no=%u", vp->name, vb->name, vp->wp.bp->no);
+	log_info("port %s: known as a member of %s no=%u", vp->name, vb->name, vp->wp.bp->no);
 	events_link(vb->d, "port-add", vb, vp->name);
 	return 0;
+}
+
+static void plug_place(void *arg)
+{
+	struct vport *vp = arg;
+
+	vp->wp.port = vp->port;
+	worker_port_attach(vp->vb->w, &vp->wp); /* cannot fail without rx() */
+}
+
+/* What the driver dropped stays on record. */
+static void unplug_place(void *arg)
+{
+	struct vport *vp = arg;
+	struct port *port = vp->wp.port;
+
+	port->driver->update_stats(port);
+	for (int i = 0; i < DROP_N; i++)
+		vp->wp.bp->counters.drops.n[i] += port->drops.n[i];
+	worker_port_detach(vp->vb->w, &vp->wp);
+}
+
+void ports_plug_place(struct vport *vp, struct port *place)
+{
+	vp->port = place;
+	place->bufs = worker_bufs(vp->vb->w);
+	worker_call(vp->vb->w, plug_place, vp);
+}
+
+void ports_unplug_place(struct vport *vp)
+{
+	struct port *place = vp->port;
+
+	if (!place)
+		return;
+	worker_call(vp->vb->w, unplug_place, vp);
+	vp->port = NULL;
+	close_driver(vp->vb->d, place);
 }
 
 void ports_follow_place(struct vport *vp, const struct netlink_link *l)

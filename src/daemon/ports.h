@@ -79,16 +79,21 @@ int ports_check_driver(const struct port_request *req, struct ctl_error *err);
 /* 0 and *ret, or an error code with *err filled; nothing is left behind then. */
 int ports_add(struct vbridge *vb, const struct port_request *req, struct vport **ret,
 	      struct ctl_error *err);
-/* A place of a trunk, for adopt.c. */
+/* A place of a trunk, for adopt.c: without a driver at first. */
 struct place_request {
 	const struct netlink_link *l;
-	struct port *port; /* open already, and closed by the vport or on failure */
-	uint16_t no;       /* which the engine's port gets */
+	uint16_t no; /* which the engine's port gets */
 	bool host, self;
 	bool blocked; /* the kernel's bridge does not let it forward */
 };
 int ports_add_place(struct vbridge *vb, const struct place_request *req, struct vport **ret,
 		    struct ctl_error *err);
+/*
+ * Frames go by this place of the trunk from now on, which becomes the vport's; and no more. In
+ * between the port is known, but has no driver.
+ */
+void ports_plug_place(struct vport *vp, struct port *place);
+void ports_unplug_place(struct vport *vp);
 /* Its device is as l says now. */
 void ports_follow_place(struct vport *vp, const struct netlink_link *l);
 void ports_del(struct vport *vp);

@@ -11,6 +11,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
+#include <linux/membarrier.h>
 #include <linux/pkt_cls.h>
 #include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
@@ -363,4 +364,12 @@ int sys_bpf_xdp_query(uint32_t ifindex, uint32_t *ret_prog_id)
 	int r = bpf_xdp_query_id((int)ifindex, 0, ret_prog_id);
 
 	return r ? error_origin(r) : 0;
+}
+
+/* Waits for an RCU grace period, and programs run inside RCU sections; one processor has no other.
+ */
+void sys_bpf_synchronize(void)
+{
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0))
+		log_debug("membarrier: %s", err_text(-errno));
 }

@@ -41,6 +41,11 @@ int sys_bpf_attach_tc(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifinde
  */
 int sys_bpf_attach_xdp(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex, uint32_t flags,
 		       const char **ret_why);
+/*
+ * Waits until programs that run at this moment have ended, and what they redirected has reached the
+ * other device. Does not wait with nohz_full=, where the kernel does not offer it.
+ */
+void sys_bpf_synchronize(void);
 /* Undoes either; harmless when nothing is attached or the device is gone. */
 void sys_bpf_detach(struct sys_bpf_attachment *a);
 
