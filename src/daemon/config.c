@@ -42,9 +42,14 @@ static const struct key access_keys[] = {
 	{"users", KEY_STRINGS, KEY_PLAIN, 0, 0},
 	{"groups", KEY_STRINGS, KEY_PLAIN, 0, 0},
 };
+static const struct key adopt_keys[] = {
+	{"intercept", KEY_STRINGS, KEY_PLAIN, 0, 0},
+	{"access", KEY_STRINGS, KEY_PLAIN, 0, 0},
+};
 static const struct key top_keys[] = {
 	{"daemon", KEY_STRINGS, KEY_PLAIN, 0, 0},
 	{"bridges", KEY_STRINGS, KEY_PLAIN, 0, 0},
+	{"adopt", KEY_STRINGS, KEY_PLAIN, 0, 0},
 };
 
 /* ---- errors ---- */
@@ -423,6 +428,57 @@ static int bridge_item(struct parse *p, const char *name, yaml_node_t *k, yaml_n
 	return each_member(p, v, object, bridge_member, &it);
 }
 
+/* ---- bridges and devices of the kernel ---- */
+
+static int adopt_member(struct parse *p, const char *key, yaml_node_t *k, yaml_node_t *v, void *ctx)
+{
+	const struct key_table table = KEY_TABLE(adopt_keys);
+	struct item *it = ctx;
+
+	if (!key_find(&table, 1, key))
+		return unknown_key(p, k, &table, 1);
+	if (!strcmp(key, "access"))
+		return access_list(p, k, v, it->own);
+	return intercept_settings(p, v, it->own, it->object);
+}
+
+static int adopt_item(struct parse *p, const char *name, yaml_node_t *k, yaml_node_t *v, void *ctx)
+{
+	json_t *own = json_pack("{s:s, s:I, s:{s:{}, s:{}}}", "name", name, "line",
+				(json_int_t)line_of(k), "intercept", "values", "lines");
+	char object[32];
+	struct item it = {own, NULL, object};
+	struct ctl_error err;
+
+	json_array_append_new(ctx, own);
+	if (key_check_ifname("adopt", name, &err))
+		return fail_at(p, line_of(k), "%s", err.text);
+	snprintf(object, sizeof(object), "adopt %s", name);
+	return each_member(p, v, object, adopt_member, &it);
+}
+
+/* What is adopted stays the kernel's: it is no bridge or port of ours. */
+static int check_adopted(struct parse *p, const struct config *c)
+{
+	const json_t *list = json_object_get(c->root, "adopt");
+
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *a = json_array_get(list, i), *other;
+		const char *name = json_string_value(json_object_get(a, "name"));
+		const size_t line = (size_t)json_integer_value(json_object_get(a, "line"));
+
+		other = json_object_get(config_bridge(c, name), "line");
+		if (other)
+			return fail_at(p, line, "adopt %s: a bridge of viaduct's own in line %d",
+				       name, (int)json_integer_value(other));
+		other = json_object_get(p->seen_ports, name);
+		if (other)
+			return fail_at(p, line, "adopt %s: a port in line %d", name,
+				       (int)json_integer_value(other));
+	}
+	return 0;
+}
+
 static int daemon_member(struct parse *p, const char *key, yaml_node_t *k, yaml_node_t *v,
 			 void *ctx)
 {
@@ -441,6 +497,8 @@ static int top_member(struct parse *p, const char *key, yaml_node_t *k, yaml_nod
 		return each_member(p, v, "daemon", daemon_member, json_object_get(ctx, "daemon"));
 	if (!strcmp(key, "bridges"))
 		return each_member(p, v, "bridges", bridge_item, json_object_get(ctx, "bridges"));
+	if (!strcmp(key, "adopt"))
+		return each_member(p, v, "adopt", adopt_item, json_object_get(ctx, "adopt"));
 	return unknown_key(p, k, &table, 1);
 }
 
@@ -478,10 +536,12 @@ int config_parse(const char *text, size_t len, const char *file, struct config *
 		return ctl_fail(err, CTL_E_INTERNAL, "%.100s: no memory", file);
 	}
 	c->file = strdup(file);
-	c->root = json_pack("{s:{}, s:[]}", "daemon", "bridges");
+	c->root = json_pack("{s:{}, s:[], s:[]}", "daemon", "bridges", "adopt");
 	p.seen_ports = json_object();
 	yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
 	r = parse_yaml(&parser, &p, c->root);
+	if (!r)
+		r = check_adopted(&p, c);
 	yaml_parser_delete(&parser);
 	json_decref(p.seen_ports);
 	if (r) {
@@ -525,9 +585,9 @@ struct config *config_free(struct config *c)
 	return NULL;
 }
 
-const json_t *config_bridge(const struct config *c, const char *name)
+static const json_t *find_item(const struct config *c, const char *section, const char *name)
 {
-	const json_t *list = c ? json_object_get(c->root, "bridges") : NULL;
+	const json_t *list = c ? json_object_get(c->root, section) : NULL;
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *b = json_array_get(list, i);
@@ -536,6 +596,16 @@ const json_t *config_bridge(const struct config *c, const char *name)
 			return b;
 	}
 	return NULL;
+}
+
+const json_t *config_bridge(const struct config *c, const char *name)
+{
+	return find_item(c, "bridges", name);
+}
+
+const json_t *config_adopt(const struct config *c, const char *name)
+{
+	return find_item(c, "adopt", name);
 }
 
 const json_t *config_port(const json_t *bridge, const char *ifname)

@@ -6,7 +6,8 @@
  * A parsed configuration is a JSON object:
  *   {"daemon": {key: value}, "bridges": [{"name", "line", "values": {…}, "ports": [{"name" or
  *    "match", "tap", "driver", "file", "values": {…}, "line"}], "fdb": [{"mac", "port", "kind",
- *    "vlan", "line"}], "intercept": {"values": {…}, "lines": {key: line}}}]}
+ *    "vlan", "line"}], "intercept": {"values": {…}, "lines": {key: line}}}],
+ *    "adopt": [{"name", "line", "intercept": as above}]}
  * "ports", "fdb" and "intercept" are always there; "driver", "file", "port", "kind" and "vlan" if
  * written.
  */
@@ -38,6 +39,8 @@ struct config *config_free(struct config *c);
 int config_error_at(const struct config *c, const json_t *item, struct ctl_error *err);
 /* The bridge called name, or NULL; borrowed. */
 const json_t *config_bridge(const struct config *c, const char *name);
+/* The bridge or device of the kernel that is to be adopted, or NULL; borrowed. */
+const json_t *config_adopt(const struct config *c, const char *name);
 /* The port of a bridge that a device of that name belongs to: by name, else by pattern, or NULL. */
 const json_t *config_port(const json_t *bridge, const char *ifname);
 

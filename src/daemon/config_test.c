@@ -97,6 +97,44 @@ static void access_lists(void **state)
 	    "v.yaml:3: access must be a mapping of keys to values");
 }
 
+static void adoptions(void **state)
+{
+	struct config *c = good("adopt:\n"
+				"  br0:\n"
+				"  eth1:\n"
+				"    intercept:\n"
+				"      fail: closed\n"
+				"      exempt: tcp port 22\n"
+				"    access: {users: [alice]}\n"
+				"bridges:\n"
+				"  br1:\n");
+	const json_t *o = json_object_get(config_adopt(c, "eth1"), "intercept"), *v;
+
+	assert_null(config_adopt(c, "br1"));
+	assert_null(config_bridge(c, "br0"));
+	v = json_object_get(json_object_get(config_adopt(c, "br0"), "intercept"), "values");
+	assert_int_equal(json_object_size(v), 0);
+	v = json_object_get(o, "values");
+	assert_string_equal(string_of(v, "fail"), "closed");
+	assert_string_equal(string_of(v, "exempt"), "tcp port 22");
+	assert_string_equal(string_of(v, "access"), "alice");
+	assert_int_equal(json_integer_value(json_object_get(json_object_get(o, "lines"), "exempt")),
+			 6);
+	config_free(c);
+	bad("adopt:\n  br0:\n    acces: {}\n",
+	    "v.yaml:3: unknown key \"acces\", did you mean \"access\"?");
+	bad("adopt:\n  br0:\n    intercept: {fail: half}\n",
+	    "v.yaml:3: adopt br0: fail half: not one of open, closed");
+	bad("adopt:\n  br/0:\n",
+	    "v.yaml:2: adopt br/0: a name may not have spaces, \"/\", \":\", \"%\", quotes or "
+	    "characters outside ASCII");
+	bad("adopt: [br0]\n", "v.yaml:1: adopt must be a mapping of keys to values");
+	bad("adopt:\n  br0:\nbridges:\n  br0:\n",
+	    "v.yaml:2: adopt br0: a bridge of viaduct's own in line 4");
+	bad("bridges:\n  br0:\n    ports: [{name: eth1}]\nadopt:\n  eth1:\n",
+	    "v.yaml:5: adopt eth1: a port in line 3");
+}
+
 #define INTERCEPT(line) "bridges:\n  br0:\n    intercept:\n      " line "\n"
 
 static void interception_errors(void **state)
@@ -310,6 +348,7 @@ int main(void)
 		cmocka_unit_test(interception),
 		cmocka_unit_test(interception_errors),
 		cmocka_unit_test(access_lists),
+		cmocka_unit_test(adoptions),
 		cmocka_unit_test(nothing_is_a_configuration_too),
 		cmocka_unit_test(a_name_goes_before_a_pattern),
 		cmocka_unit_test(unknown_keys_name_the_nearest),

@@ -59,11 +59,13 @@ json_t *diversion_get(const struct vbridge *vb)
 	return o;
 }
 
-json_t *diversion_defaults(void)
+json_t *diversion_defaults(const struct vbridge *vb)
 {
 	struct intercept_settings s;
 
 	intercept_settings_init(&s);
+	if (bridge_kind(vb->br) == BRIDGE_NETDEV)
+		s.mode = INTERCEPT_ALL; /* bridges.c */
 	return to_values(&s, 1);
 }
 

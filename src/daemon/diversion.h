@@ -13,8 +13,8 @@ struct vbridge;
 
 /* The settings, by the names of keys_intercept; "" is no expression. New reference. */
 json_t *diversion_get(const struct vbridge *vb);
-/* Those of a new bridge. New reference. */
-json_t *diversion_defaults(void);
+/* Those that it had when it was new. New reference. */
+json_t *diversion_defaults(const struct vbridge *vb);
 /*
  * What the key tables cannot check: expressions, users and groups. *ret_key is the name of the
  * value that is wrong. 0, or CTL_E_VALUE with *err filled. object: "bridge br0".

@@ -21,33 +21,26 @@
 #include "daemon/cmd.h"
 #include "daemon/config.h"
 #include "daemon/diversion.h"
+#include "daemon/plan_internal.h"
 #include "daemon/ports.h"
 #include "sys/clock.h"
 #include "sys/netlink.h"
 
 LOG_MODULE("daemon/plan");
 
-struct plan {
-	struct daemon *d;
-	const struct config *old, *new;
-	json_t *changes; /* sentences */
-	json_t *undo;    /* [{"cmd", "args"}] */
-	struct ctl_error *err;
-};
-
-static const char *text_of(const json_t *o, const char *key)
+const char *plan_text(const json_t *o, const char *key)
 {
 	return json_string_value(json_object_get(o, key));
 }
 
 /* ---- steps ---- */
 
-static void push_undo(struct plan *p, const char *cmd, json_t *args)
+void plan_push_undo(struct plan *p, const char *cmd, json_t *args)
 {
 	json_array_append_new(p->undo, json_pack("{s:s, s:o}", "cmd", cmd, "args", args));
 }
 
-static void note(struct plan *p, json_t *sentence)
+void plan_note(struct plan *p, json_t *sentence)
 {
 	log_info("config: %s", json_string_value(sentence));
 	json_array_append_new(p->changes, sentence);
@@ -62,13 +55,12 @@ static void note_settings(struct plan *p, const char *kind, const char *name, js
 	{
 		char *text = json_dumps(v, JSON_ENCODE_ANY);
 
-		note(p, json_sprintf("%s %s: %s %s", kind, name, key, text ? text : "?"));
+		plan_note(p, json_sprintf("%s %s: %s %s", kind, name, key, text ? text : "?"));
 		free(text);
 	}
 }
 
-/* Runs a command; an error gets the line of the item that asked for it. Steals args. */
-static int step(struct plan *p, const json_t *item, const char *cmd, json_t *args)
+int plan_step(struct plan *p, const json_t *item, const char *cmd, json_t *args)
 {
 	int r = cmd_exec(p->d, cmd, args, p->err);
 
@@ -81,7 +73,7 @@ static void roll_back(struct plan *p)
 		const json_t *u = json_array_get(p->undo, i);
 		struct ctl_error err;
 
-		if (cmd_exec(p->d, text_of(u, "cmd"), json_incref(json_object_get(u, "args")),
+		if (cmd_exec(p->d, plan_text(u, "cmd"), json_incref(json_object_get(u, "args")),
 			     &err))
 			log_err("config: going back failed: %s", err.text);
 	}
@@ -109,16 +101,16 @@ static json_t *bridge_defaults(void)
 
 static int make_bridge(struct plan *p, const json_t *b)
 {
-	const char *name = text_of(b, "name");
+	const char *name = plan_text(b, "name");
 	json_t *args = json_copy(json_object_get(b, "values"));
 	int r;
 
 	json_object_set_new(args, "bridge", json_string(name));
-	r = step(p, b, "bridge.add", args);
+	r = plan_step(p, b, "bridge.add", args);
 	if (r)
 		return r;
-	push_undo(p, "bridge.del", json_pack("{s:s}", "bridge", name));
-	note(p, json_sprintf("addbr %s", name));
+	plan_push_undo(p, "bridge.del", json_pack("{s:s}", "bridge", name));
+	plan_note(p, json_sprintf("addbr %s", name));
 	return 0;
 }
 
@@ -133,18 +125,18 @@ static int change_bridge(struct plan *p, const json_t *b, struct vbridge *vb)
 	int r = 0;
 
 	if (size && json_integer_value(size) != vb->fdb_size)
-		note(p, json_sprintf("bridge %s: fdb_size is for a new bridge, it stays %u",
-				     vb->name, vb->fdb_size));
+		plan_note(p, json_sprintf("bridge %s: fdb_size is for a new bridge, it stays %u",
+					  vb->name, vb->fdb_size));
 	if (diff) {
 		undo = restrict_to(now, diff);
 		args = json_copy(diff);
 		json_object_set_new(undo, "bridge", json_string(vb->name));
 		json_object_set_new(args, "bridge", json_string(vb->name));
-		r = step(p, b, "bridge.set", args);
+		r = plan_step(p, b, "bridge.set", args);
 		if (r)
 			json_decref(undo);
 		else
-			push_undo(p, "bridge.set", undo);
+			plan_push_undo(p, "bridge.set", undo);
 		if (!r)
 			note_settings(p, "bridge", vb->name, diff);
 	}
@@ -159,13 +151,12 @@ static const json_t *intercept_values(const json_t *bridge)
 	return json_object_get(json_object_get(bridge, "intercept"), "values");
 }
 
-/* Interception of a bridge that is there. */
-static int change_intercept(struct plan *p, const json_t *b)
+int plan_intercept(struct plan *p, const json_t *b, const json_t *before)
 {
-	struct vbridge *vb = bridges_find(p->d, text_of(b, "name"));
-	json_t *now = diversion_get(vb), *defaults = diversion_defaults(), *args, *undo, *pending;
-	json_t *diff = config_difference(now, intercept_values(config_bridge(p->old, vb->name)),
-					 intercept_values(b), defaults);
+	struct vbridge *vb = bridges_find(p->d, plan_text(b, "name"));
+	json_t *now = diversion_get(vb), *defaults = diversion_defaults(vb), *args, *undo, *pending;
+	json_t *diff =
+		config_difference(now, intercept_values(before), intercept_values(b), defaults);
 	int r = 0;
 
 	if (diff) {
@@ -173,16 +164,16 @@ static int change_intercept(struct plan *p, const json_t *b)
 		args = json_copy(diff);
 		json_object_set_new(undo, "bridge", json_string(vb->name));
 		json_object_set_new(args, "bridge", json_string(vb->name));
-		r = step(p, b, "intercept.set", args);
+		r = plan_step(p, b, "intercept.set", args);
 		if (r)
 			json_decref(undo);
 		else
-			push_undo(p, "intercept.set", undo);
+			plan_push_undo(p, "intercept.set", undo);
 		if (!r)
 			note_settings(p, "intercept", vb->name, diff);
 		pending = !r && json_object_get(diff, "rings") ? diversion_pending(vb) : NULL;
 		if (pending)
-			note(p, pending);
+			plan_note(p, pending);
 	}
 	json_decref(diff);
 	json_decref(now);
@@ -197,11 +188,11 @@ static int do_bridges(struct plan *p)
 
 	for (size_t i = 0; i < json_array_size(list) && !r; i++) {
 		const json_t *b = json_array_get(list, i);
-		struct vbridge *vb = bridges_find(p->d, text_of(b, "name"));
+		struct vbridge *vb = bridges_find(p->d, plan_text(b, "name"));
 
 		r = vb ? change_bridge(p, b, vb) : make_bridge(p, b);
 		if (!r)
-			r = change_intercept(p, b);
+			r = plan_intercept(p, b, config_bridge(p->old, plan_text(b, "name")));
 	}
 	return r;
 }
@@ -212,13 +203,13 @@ static int drop_bridges(struct plan *p)
 	const json_t *list = p->old ? json_object_get(p->old->root, "bridges") : NULL;
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		const char *name = text_of(json_array_get(list, i), "name");
+		const char *name = plan_text(json_array_get(list, i), "name");
 		struct vbridge *vb = bridges_find(p->d, name);
 
 		if (!vb || vb->adopted || config_bridge(p->new, name))
 			continue;
 		bridges_del(vb);
-		note(p, json_sprintf("delbr %s", name));
+		plan_note(p, json_sprintf("delbr %s", name));
 	}
 	return 0;
 }
@@ -262,11 +253,11 @@ static void push_undo_port_del(struct plan *p, struct vport *vp)
 		json_object_set_new(add, "file", json_string(vp->arg));
 	json_object_set_new(values, "port", json_string(vp->name));
 	/* In reverse order: first it joins, then it gets its values. */
-	push_undo(p, "port.set", values);
-	push_undo(p, "port.add", add);
+	plan_push_undo(p, "port.set", values);
+	plan_push_undo(p, "port.add", add);
 }
 
-/* Does another bridge of the new text name this port? */
+/* Does another bridge of the new text name this port, or is it to be adopted? */
 static bool moves(const struct plan *p, const struct vport *vp)
 {
 	const json_t *list = json_object_get(p->new->root, "bridges");
@@ -274,10 +265,10 @@ static bool moves(const struct plan *p, const struct vport *vp)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *b = json_array_get(list, i), *c = config_port(b, vp->name);
 
-		if (strcmp(text_of(b, "name"), vp->vb->name) && c && text_of(c, "name"))
+		if (strcmp(plan_text(b, "name"), vp->vb->name) && c && plan_text(c, "name"))
 			return true;
 	}
-	return false;
+	return config_adopt(p->new, vp->name);
 }
 
 /*
@@ -299,7 +290,7 @@ static void drop_ports(struct plan *p, bool moving)
 			if (moving != moves(p, vp))
 				continue;
 			push_undo_port_del(p, vp);
-			note(p, json_sprintf("delif %s %s", vb->name, vp->name));
+			plan_note(p, json_sprintf("delif %s %s", vb->name, vp->name));
 			ports_del(vp);
 		}
 	}
@@ -317,11 +308,11 @@ static int set_port(struct plan *p, const json_t *port, const json_t *before, st
 		args = json_copy(diff);
 		json_object_set_new(undo, "port", json_string(vp->name));
 		json_object_set_new(args, "port", json_string(vp->name));
-		r = step(p, port, "port.set", args);
+		r = plan_step(p, port, "port.set", args);
 		if (r)
 			json_decref(undo);
 		else
-			push_undo(p, "port.set", undo);
+			plan_push_undo(p, "port.set", undo);
 		if (!r)
 			note_settings(p, "port", vp->name, diff);
 	}
@@ -333,14 +324,14 @@ static int set_port(struct plan *p, const json_t *port, const json_t *before, st
 
 static int join_port(struct plan *p, const json_t *b, const json_t *port, const char *name)
 {
-	const char *bridge = text_of(b, "name");
+	const char *bridge = plan_text(b, "name");
 	struct vport *vp;
-	int r = step(p, port, "port.add", port_add_args(bridge, name, port));
+	int r = plan_step(p, port, "port.add", port_add_args(bridge, name, port));
 
 	if (r)
 		return r;
-	push_undo(p, "port.del", json_pack("{s:s}", "port", name));
-	note(p, json_sprintf("addif %s %s", bridge, name));
+	plan_push_undo(p, "port.del", json_pack("{s:s}", "port", name));
+	plan_note(p, json_sprintf("addif %s %s", bridge, name));
 	vp = ports_find(p->d, NULL, name);
 	vp->from_config = true;
 	return set_port(p, port, NULL, vp);
@@ -348,18 +339,18 @@ static int join_port(struct plan *p, const json_t *b, const json_t *port, const 
 
 static bool needs_device(const json_t *port)
 {
-	const char *driver = text_of(port, "driver");
+	const char *driver = plan_text(port, "driver");
 
 	return !json_object_get(port, "tap") && (!driver || strcmp(driver, "pcap"));
 }
 
 static int named_port(struct plan *p, const json_t *b, const json_t *port, const char *name)
 {
-	const json_t *old = config_bridge(p->old, text_of(b, "name"));
+	const json_t *old = config_bridge(p->old, plan_text(b, "name"));
 	struct vport *vp = ports_find(p->d, NULL, name);
 	struct netlink_link l;
 
-	if (vp && !strcmp(vp->vb->name, text_of(b, "name"))) {
+	if (vp && !strcmp(vp->vb->name, plan_text(b, "name"))) {
 		vp->from_config = true;
 		return set_port(p, port, old ? config_port(old, name) : NULL, vp);
 	}
@@ -378,7 +369,7 @@ static void collect_name(void *ctx, bool gone, const struct netlink_link *l)
 /* Devices that patterns of the bridge match. Their troubles are theirs: a line in the log. */
 static int matched_ports(struct plan *p, const json_t *b, json_t *names)
 {
-	const json_t *old = config_bridge(p->old, text_of(b, "name"));
+	const json_t *old = config_bridge(p->old, plan_text(b, "name"));
 	const char *name;
 	json_t *v;
 	int r = 0;
@@ -388,12 +379,12 @@ static int matched_ports(struct plan *p, const json_t *b, json_t *names)
 		const json_t *port = config_port(b, name);
 		struct vport *vp = ports_find(p->d, NULL, name);
 		struct port_request req = {.name = name,
-					   .driver = port ? text_of(port, "driver") : 0};
+					   .driver = port ? plan_text(port, "driver") : 0};
 		struct ctl_error err;
 
 		if (!port || !json_object_get(port, "match"))
 			continue;
-		if (vp && !strcmp(vp->vb->name, text_of(b, "name")))
+		if (vp && !strcmp(vp->vb->name, plan_text(b, "name")))
 			r = set_port(p, port, old ? config_port(old, name) : NULL, vp);
 		else if (ports_check(p->d, NULL, &req, NULL, &err) == 0)
 			r = join_port(p, b, port, name);
@@ -415,8 +406,8 @@ static int do_ports(struct plan *p)
 		for (size_t j = 0; j < json_array_size(ports) && !r; j++) {
 			const json_t *port = json_array_get(ports, j);
 
-			if (text_of(port, "name"))
-				r = named_port(p, b, port, text_of(port, "name"));
+			if (plan_text(port, "name"))
+				r = named_port(p, b, port, plan_text(port, "name"));
 		}
 	}
 	netlink_links(p->d->nl, collect_name, names);
@@ -452,7 +443,7 @@ static bool has_entry(const json_t *bridge, const json_t *e)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *o = json_array_get(list, i);
 
-		if (!strcasecmp(text_of(o, "mac"), text_of(e, "mac")) && same(o, e, "vlan") &&
+		if (!strcasecmp(plan_text(o, "mac"), plan_text(e, "mac")) && same(o, e, "vlan") &&
 		    same(o, e, "port") && same(o, e, "kind"))
 			return true;
 	}
@@ -462,7 +453,7 @@ static bool has_entry(const json_t *bridge, const json_t *e)
 /* Can the entry be made now, or does its port come later? */
 static bool entry_ready(struct plan *p, const char *bridge, const json_t *e)
 {
-	const char *port = text_of(e, "port");
+	const char *port = plan_text(e, "port");
 
 	return !port || !strcmp(port, bridge) || ports_find(p->d, bridges_find(p->d, bridge), port);
 }
@@ -484,7 +475,7 @@ static bool entry_stands(struct plan *p, const char *bridge, const json_t *e)
 static int add_entries(struct plan *p, const json_t *b)
 {
 	const json_t *list = json_object_get(b, "fdb");
-	const char *bridge = text_of(b, "name");
+	const char *bridge = plan_text(b, "name");
 	int r = 0;
 
 	for (size_t i = 0; i < json_array_size(list) && !r; i++) {
@@ -495,20 +486,20 @@ static int add_entries(struct plan *p, const json_t *b)
 			continue;
 		args = fdb_args(bridge, e);
 		json_object_set_new(args, "replace", json_true());
-		r = step(p, e, "fdb.add", args);
+		r = plan_step(p, e, "fdb.add", args);
 		if (r)
 			break;
 		args = fdb_args(bridge, e);
 		json_object_del(args, "kind");
-		push_undo(p, "fdb.del", args);
-		note(p, json_sprintf("fdb add %s on %s", text_of(e, "mac"), bridge));
+		plan_push_undo(p, "fdb.del", args);
+		plan_note(p, json_sprintf("fdb add %s on %s", plan_text(e, "mac"), bridge));
 	}
 	return r;
 }
 
 static void del_entries(struct plan *p, const json_t *b)
 {
-	const char *bridge = text_of(b, "name");
+	const char *bridge = plan_text(b, "name");
 	const json_t *list = json_object_get(config_bridge(p->old, bridge), "fdb");
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
@@ -522,9 +513,9 @@ static void del_entries(struct plan *p, const json_t *b)
 		json_object_del(args, "kind");
 		/* Gone already is as good. */
 		if (cmd_exec(p->d, "fdb.del", args, &err) == 0) {
-			note(p, json_sprintf("fdb del %s on %s", text_of(e, "mac"), bridge));
+			plan_note(p, json_sprintf("fdb del %s on %s", plan_text(e, "mac"), bridge));
 			args = fdb_args(bridge, e);
-			push_undo(p, "fdb.add", args);
+			plan_push_undo(p, "fdb.add", args);
 		}
 	}
 }
@@ -598,10 +589,10 @@ static void do_daemon(struct plan *p)
 		return;
 	json_object_foreach(json_object_get(p->new->root, "daemon"), key,
 			    v) if (!json_equal(json_object_get(old, key), v))
-		note(p,
-		     json_sprintf(is_for_start(key) ? "daemon %s: takes effect with the next start"
-						    : "daemon %s",
-				  key));
+		plan_note(p, json_sprintf(is_for_start(key)
+						  ? "daemon %s: takes effect with the next start"
+						  : "daemon %s",
+					  key));
 }
 
 /* ---- entry points ---- */
@@ -614,7 +605,7 @@ static int check_intercept(const struct config *c, const json_t *b, struct ctl_e
 	const char *key;
 	json_t *at;
 
-	snprintf(object, sizeof(object), "bridge %s", text_of(b, "name"));
+	snprintf(object, sizeof(object), "bridge %s", plan_text(b, "name"));
 	if (!diversion_check(intercept_values(b), object, &key, err))
 		return 0;
 	at = json_pack("{s:O}", "line", json_object_get(lines, key));
@@ -625,8 +616,12 @@ static int check_intercept(const struct config *c, const json_t *b, struct ctl_e
 
 int plan_check(struct daemon *d, const struct config *c, struct ctl_error *err)
 {
-	const json_t *list = json_object_get(c->root, "bridges");
+	const json_t *list = json_object_get(c->root, "adopt");
 
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (check_intercept(c, json_array_get(list, i), err))
+			return err->code;
+	list = json_object_get(c->root, "bridges");
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *b = json_array_get(list, i), *ports = json_object_get(b, "ports");
 
@@ -635,13 +630,13 @@ int plan_check(struct daemon *d, const struct config *c, struct ctl_error *err)
 		for (size_t j = 0; j < json_array_size(ports); j++) {
 			const json_t *port = json_array_get(ports, j);
 			struct port_request req = {
-				.name = text_of(port, "name"),
-				.driver = text_of(port, "driver"),
-				.file = text_of(port, "file"),
+				.name = plan_text(port, "name"),
+				.driver = plan_text(port, "driver"),
+				.file = plan_text(port, "file"),
 			};
 
 			if (!req.name)
-				req.name = text_of(port, "match");
+				req.name = plan_text(port, "match");
 			if (ports_check_driver(&req, err))
 				return config_error_at(c, port, err);
 		}
@@ -656,8 +651,11 @@ static int do_steps(struct plan *p)
 
 	if (!r) {
 		drop_ports(p, true);
-		r = do_bridges(p);
+		plan_release(p, true);
+		r = plan_adopt(p); /* before patterns take them for ports */
 	}
+	if (!r)
+		r = do_bridges(p);
 	if (!r)
 		r = do_ports(p);
 	if (!r)
@@ -681,6 +679,7 @@ int plan_apply(struct daemon *d, struct config *c, json_t **ret_changes, struct 
 		/* commit */
 		drop_ports(&p, false);
 		drop_bridges(&p);
+		plan_release(&p, false);
 		do_daemon(&p);
 		config_free(d->config);
 		d->config = c;
@@ -698,10 +697,31 @@ int plan_apply(struct daemon *d, struct config *c, json_t **ret_changes, struct 
 	return r;
 }
 
+/* One that is to be adopted. True: that is what it is for. */
+static bool adopt_appeared(struct daemon *d, const struct netlink_link *l)
+{
+	const json_t *a = config_adopt(d->config, l->name);
+	struct ctl_error err;
+	struct plan p = {.d = d, .old = d->config, .new = d->config, .err = &err};
+	uint64_t n;
+
+	if (!a || bridges_find(d, l->name))
+		return a;
+	p.changes = json_array();
+	p.undo = json_array();
+	if (plan_adopt_one(&p, a) && limit_take(&d->join_limit, clock_now_ns(), &n))
+		log_warn("%s", err.text);
+	json_decref(p.changes);
+	json_decref(p.undo);
+	return true;
+}
+
 void plan_follow_link(struct daemon *d, const struct netlink_link *l)
 {
 	const json_t *list = d->config ? json_object_get(d->config->root, "bridges") : NULL;
 
+	if (adopt_appeared(d, l))
+		return;
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *b = json_array_get(list, i), *port = config_port(b, l->name);
 		struct port_request req = {.name = l->name};
@@ -711,7 +731,7 @@ void plan_follow_link(struct daemon *d, const struct netlink_link *l)
 		uint64_t n;
 		int r;
 
-		if (!port || !bridges_find(d, text_of(b, "name")) ||
+		if (!port || !bridges_find(d, plan_text(b, "name")) ||
 		    ports_check(d, NULL, &req, NULL, &err))
 			continue;
 		p.changes = json_array();
