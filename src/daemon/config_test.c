@@ -135,6 +135,21 @@ static void adoptions(void **state)
 	    "v.yaml:5: adopt eth1: a port in line 3");
 }
 
+static void who_adopts(void **state)
+{
+	struct config *c = good("daemon:\n  adopt-on-open: group\n");
+
+	assert_string_equal(string_of(json_object_get(c->root, "daemon"), "adopt-on-open"),
+			    "group");
+	config_free(c);
+	/* YAML's own word for false is a word here. */
+	c = good("daemon:\n  adopt-on-open: no\n");
+	assert_string_equal(string_of(json_object_get(c->root, "daemon"), "adopt-on-open"), "no");
+	config_free(c);
+	bad("daemon:\n  adopt-on-open: perhaps\n",
+	    "v.yaml:2: daemon: adopt-on-open perhaps: not one of root, group, no");
+}
+
 #define INTERCEPT(line) "bridges:\n  br0:\n    intercept:\n      " line "\n"
 
 static void interception_errors(void **state)
@@ -349,6 +364,7 @@ int main(void)
 		cmocka_unit_test(interception_errors),
 		cmocka_unit_test(access_lists),
 		cmocka_unit_test(adoptions),
+		cmocka_unit_test(who_adopts),
 		cmocka_unit_test(nothing_is_a_configuration_too),
 		cmocka_unit_test(a_name_goes_before_a_pattern),
 		cmocka_unit_test(unknown_keys_name_the_nearest),

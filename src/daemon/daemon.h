@@ -49,6 +49,13 @@ struct daemon_options {
 	bool daemonize;
 };
 
+/* Whose programs adopt a bridge or device of the kernel by opening it. */
+enum daemon_adopters {
+	DAEMON_ADOPT_ROOT,
+	DAEMON_ADOPT_GROUP, /* and those of members of the daemon's group */
+	DAEMON_ADOPT_NO,    /* nobody's: only the command and the configuration do */
+};
+
 struct daemon {
 	struct daemon_options opt;
 	char run_dir[108];   /* a socket's path fits an address; this is the shorter */
@@ -60,7 +67,8 @@ struct daemon {
 	} uid_limits; /* of netmap programs of one user other than root */
 	uint32_t
 		silent_s; /* after which a netmap descriptor that asks for nothing goes; 0: never */
-	int lock_fd;      /* pid file, locked */
+	enum daemon_adopters adopters;
+	int lock_fd; /* pid file, locked */
 	uint64_t start_ns;
 	uint64_t netns; /* inode */
 

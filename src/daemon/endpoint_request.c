@@ -229,6 +229,32 @@ static int resolve(struct endpoints *es, const char *name, uint64_t flags, struc
 	return r ? errno_of(&err) : 0;
 }
 
+static bool may_adopt(const struct nm_client *c)
+{
+	const struct daemon *d = c->es->d;
+
+	if (d->adopters == DAEMON_ADOPT_NO)
+		return false;
+	return c->peer.uid == 0 ||
+	       (d->adopters == DAEMON_ADOPT_GROUP && d->group && c->peer.in_group);
+}
+
+static void log_may_not_adopt(struct nm_client *c, const char *name)
+{
+	static const char *const who[] = {
+		[DAEMON_ADOPT_ROOT] = "only programs of root do",
+		[DAEMON_ADOPT_GROUP] = "only programs of root and the daemon's group do",
+		[DAEMON_ADOPT_NO] = "no program does",
+	};
+	uint64_t n;
+
+	if (limit_take(&c->es->limit, clock_now_ns(), &n))
+		log_warn("netmap: %s: program %s pid=%d uid=%u may not adopt it by opening, %s "
+			 "(adopt-on-open in viaduct.yaml): `viaduct adopt %s` before",
+			 name, c->program, (int)c->peer.pid, (unsigned int)c->peer.uid,
+			 who[c->es->d->adopters], name);
+}
+
 /* As resolve(), and adopts what is the kernel's. */
 static int resolve_to_open(struct nm_client *c, const char *name, uint64_t flags,
 			   struct vbridge **ret)
@@ -238,9 +264,8 @@ static int resolve_to_open(struct nm_client *c, const char *name, uint64_t flags
 
 	if (r || *ret)
 		return r;
-	if (c->peer.uid != 0) {
-		log_warn("netmap: %s: only root's programs adopt, and uid=%u is not", name,
-			 (unsigned int)c->peer.uid);
+	if (!may_adopt(c)) {
+		log_may_not_adopt(c, name);
 		return -EPERM;
 	}
 	r = adopt_add(c->es->d, name, true, ret, &err);

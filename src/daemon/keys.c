@@ -60,6 +60,7 @@ static const struct key intercept_keys[] = {
 };
 const struct key_table keys_intercept = {intercept_keys, array_size(intercept_keys)};
 
+static const char *const adopters[] = {"root", "group", "no", NULL}; /* enum daemon_adopters */
 static const struct key daemon_keys[] = {
 	{"workers", KEY_INT, KEY_PLAIN, 1, 64},
 	{"spin-us", KEY_INT, KEY_PLAIN, 0, 100000},
@@ -70,6 +71,7 @@ static const struct key daemon_keys[] = {
 	{"uid-ports", KEY_INT, KEY_PLAIN, 1, 1024},
 	{"uid-extra-buffers", KEY_INT, KEY_PLAIN, 0, 4 << 20},
 	{"silent-s", KEY_INT, KEY_PLAIN, 0, 86400},
+	{"adopt-on-open", KEY_STRING, KEY_PLAIN, 0, 0, adopters},
 };
 const struct key_table keys_daemon = {daemon_keys, array_size(daemon_keys)};
 

@@ -21,6 +21,7 @@
 #include "daemon/cmd.h"
 #include "daemon/config.h"
 #include "daemon/diversion.h"
+#include "daemon/keys.h"
 #include "daemon/plan_internal.h"
 #include "daemon/ports.h"
 #include "sys/clock.h"
@@ -564,10 +565,22 @@ static void set_limits(struct plan *p)
 	p->d->silent_s = number_of(p, "silent-s", DAEMON_SILENT_S);
 }
 
+static void set_adopters(struct plan *p)
+{
+	const struct key *k = key_find(&keys_daemon, 1, "adopt-on-open");
+	const char *word = plan_text(json_object_get(p->new->root, "daemon"), k->name);
+
+	p->d->adopters = DAEMON_ADOPT_ROOT;
+	for (int i = 0; word && k->choices[i]; i++)
+		if (!strcmp(word, k->choices[i]))
+			p->d->adopters = (enum daemon_adopters)i;
+}
+
 /* Does a key need another start? */
 static bool is_for_start(const char *key)
 {
-	return strcmp(key, "spin-us") && strncmp(key, "uid-", 4) && strcmp(key, "silent-s");
+	return strcmp(key, "spin-us") && strncmp(key, "uid-", 4) && strcmp(key, "silent-s") &&
+	       strcmp(key, "adopt-on-open");
 }
 
 static void do_daemon(struct plan *p)
@@ -585,6 +598,7 @@ static void do_daemon(struct plan *p)
 			worker_call(job.w, set_spin, &job);
 		}
 	set_limits(p);
+	set_adopters(p);
 	if (!p->old)
 		return;
 	json_object_foreach(json_object_get(p->new->root, "daemon"), key,

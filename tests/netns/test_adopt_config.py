@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Bridges of the kernel that viaduct.yaml adopts, and who adopts by opening."""
 
+import os
+import re
+
 import pytest
 
 import lab as L
 from test_adopt import Pass, kernel_bridge
 from test_adopt_lazy import adopted, attached, state_of, until_free
-from test_netmap import lost
+from test_netmap import lost, may_open
 
 CLOSED = "adopt:\n  br0:\n    intercept:\n      fail: closed\n      exempt: icmp or arp or ip6\n"
 
@@ -148,3 +151,47 @@ def test_errors(lab, conf, text, sentence):
     conf.write_text(text)
     assert f"{conf}{sentence}" in d.fails("reload", conf)
     assert not adopted(d), "all or nothing"
+
+
+# ---- by opening ----
+
+EPERM, MEMBER = 1, 1  # gid of the group "daemon"
+
+
+def test_who_adopts_by_opening(lab, conf):
+    a = lab.host()
+    kernel_bridge(lab, a)
+    os.chmod(lab.dir, 0o755)
+    d = lab.daemon("--group", "daemon")
+    d.cli("addbr", "own0")
+    d.cli("intercept", "own0", "access", "4003")
+
+    def opens(uid, *groups):
+        r = may_open(d, uid, *groups)
+        L.wait_for(lambda: not adopted(d), "released with it")
+        return r
+
+    def sentence(uid, who):
+        said = (rf"netmap: br0: program py pid=\d+ uid={uid} may not adopt it by opening, {who} \(adopt-on-open in "
+                r"viaduct\.yaml\): `viaduct adopt br0` before")
+        # the log is limited to a few lines a second
+        return L.wait_for(lambda: re.search(said, d.log_text()) or may_open(d, uid) * 0, f"the log says why: {said}")
+
+    assert opens(0) == 0 and opens(4001, MEMBER) == opens(4003) == EPERM
+    sentence(4003, "only programs of root do")
+    conf.write_text("daemon:\n  adopt-on-open: group\nbridges:\n  own0:\n")
+    d.cli("reload", conf)
+    assert opens(0) == opens(4001, MEMBER) == 0
+    assert opens(4003) == EPERM, "who may open one bridge may not take another from the kernel"
+    sentence(4003, "only programs of root and the daemon's group do")
+    conf.write_text("daemon:\n  adopt-on-open: no\nbridges:\n  own0:\n")
+    assert d.cli("reload", conf).stdout == "daemon adopt-on-open\n"
+    assert opens(0) == opens(4001, MEMBER) == EPERM
+    sentence(0, "no program does")
+    d.cli("adopt", "br0")
+    assert may_open(d, 0) == may_open(d, 4001, MEMBER) == 0
+    assert adopted(d)
+    d.cli("release", "br0")
+    conf.write_text("bridges:\n  own0:\n")
+    d.cli("reload", conf)
+    assert opens(0) == 0 and opens(4001, MEMBER) == EPERM
