@@ -35,6 +35,15 @@ struct {
 	__type(value, __u32);
 } vd_numbers SEC(".maps");
 
+/* VLANs that never leave the kernel. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, TRUNK_VLANS);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, __u8);
+} vd_vlans SEC(".maps");
+
 /* TRUNK_SLOT_EXEMPT is empty while there is no expression; it goes on to the other if need be. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PROG_ARRAY);
@@ -68,18 +77,22 @@ static __always_inline int is_reserved(struct __sk_buff *skb)
 /* The VLAN of a device on top of this one. */
 static __always_inline int is_exempt(struct __sk_buff *skb)
 {
-	__u32 vid = skb->vlan_tci & 0xfff;
+	__u32 tpid = skb->protocol, vid;
+	__u64 key;
 	__be16 tci;
 
-	if (!skb->vlan_present) {
-		if (skb->protocol != bpf_htons(ETH_P_8021Q) &&
-		    skb->protocol != bpf_htons(ETH_P_8021AD))
+	if (skb->vlan_present) {
+		tpid = skb->vlan_proto;
+		vid = skb->vlan_tci & 0xfff;
+	} else {
+		if (tpid != bpf_htons(ETH_P_8021Q) && tpid != bpf_htons(ETH_P_8021AD))
 			return 0;
 		if (bpf_skb_load_bytes(skb, 14, &tci, sizeof(tci)))
 			return 0;
 		vid = bpf_ntohs(tci) & 0xfff;
 	}
-	return vd_shared.exempt[vid >> 6] >> (vid & 63) & 1;
+	key = TRUNK_VLAN_KEY(skb->ifindex, tpid, vid);
+	return bpf_map_lookup_elem(&vd_vlans, &key) != NULL;
 }
 
 /* Wakes a worker that may sleep although it has something to read: a frame was lost on its way. */

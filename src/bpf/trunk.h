@@ -56,5 +56,14 @@ struct trunk_shared {
 	unsigned long long hang_ns; /* a worker that reads nothing for so long hangs; 0 = never */
 	unsigned int closed;        /* then frames are dropped, and where no plan is yet */
 	unsigned int take_reserved; /* all but 00 and 01 */
-	unsigned long long exempt[64]; /* bit per VLAN id */
 };
+
+/*
+ * Key of a VLAN that has a device on top of this one; tpid in network order. A number and no
+ * struct: kernel 6.1 does not let a program fill 8 bytes of its stack in pieces unless it has
+ * CAP_PERFMON.
+ */
+#define TRUNK_VLAN_KEY(ifindex, tpid, vid)                                                         \
+	((unsigned long long)(ifindex) << 32 | (unsigned int)(tpid) << 16 | (vid))
+#define TRUNK_VLAN_DEV(key) ((unsigned int)((key) >> 32))
+#define TRUNK_VLANS         65536u

@@ -32,6 +32,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "daemon/adopt_vlan.h"
 #include "daemon/endpoint.h"
 #include "daemon/events.h"
 #include "daemon/expression.h"
@@ -390,11 +391,10 @@ static void add_member(struct adopted *ad, const struct netlink_link *l)
 {
 	struct ctl_error err;
 
-	if (add_place(ad, l, false, false, &err)) {
+	if (add_place(ad, l, false, false, &err))
 		warn_uninspected(ad, l->name, &err);
-		return;
-	}
-	if (ad->gated)
+	adopt_vlan_all(ad);
+	if (ad->gated && find_member(ad->vb, l->ifindex))
 		set_gate(ad, l->ifindex, TRUNK_EGRESS, l->name);
 }
 
@@ -501,6 +501,7 @@ static int attach(struct adopted *ad, struct ctl_error *err)
 		if (r)
 			warn_uninspected(ad, vp->name, err);
 	}
+	adopt_vlan_all(ad);
 	ad->gated = false;
 	follow_fail(ad);
 	adopt_follow_exempt(ad->vb);
@@ -699,7 +700,9 @@ static void follow_trunk(struct adopted *ad, bool gone, const struct netlink_lin
 static void follow_one(struct adopted *ad, bool gone, const struct netlink_link *l)
 {
 	struct vport *vp = find_member(ad->vb, l->ifindex);
+	struct ctl_error err;
 
+	adopt_vlan_follow(ad, gone, l);
 	if (ad->trunk && l->ifindex == trunk_port(ad->trunk)->ifindex) {
 		follow_trunk(ad, gone, l);
 		return;
@@ -718,6 +721,8 @@ static void follow_one(struct adopted *ad, bool gone, const struct netlink_link 
 	} else if (vp) {
 		ports_follow_place(vp, l);
 		follow_state(vp, l);
+		if (ad->trunk && !vp->port && !open_place(ad, vp, &err)) /* it failed before */
+			adopt_vlan_all(ad);
 	} else if (!gone && ad->ifindex && l->master == ad->ifindex) {
 		add_member(ad, l);
 	} else if (!gone && !ad->ifindex && !strcmp(l->name, ad->vb->name) &&

@@ -23,6 +23,7 @@
  */
 #include "port/trunk.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -420,6 +421,35 @@ int trunk_place_open(struct trunk *t, uint32_t ifindex, enum trunk_where where, 
 	return 0;
 }
 
+bool trunk_place_exempt_vlan(struct port *place, uint16_t tpid, uint16_t vid, bool exempt)
+{
+	const struct place *p = container_of(place, struct place, head);
+	const uint64_t key = TRUNK_VLAN_KEY(place->ifindex, htons(tpid), vid);
+	const uint8_t yes = 1;
+	int map;
+
+	if (place->driver != &driver_place) /* one of another kind, which has no map */
+		return false;
+	map = bpf_map__fd(p->trunk->bpf->maps.vd_vlans);
+	return exempt ? !bpf_map_update_elem(map, &key, &yes, BPF_NOEXIST)
+		      : !bpf_map_delete_elem(map, &key);
+}
+
+/* The device may be something else when it comes back. */
+static void forget_vlans(const struct trunk *t, uint32_t ifindex)
+{
+	const int map = bpf_map__fd(t->bpf->maps.vd_vlans);
+	uint64_t key, next;
+	bool any = !bpf_map_get_next_key(map, NULL, &next);
+
+	while (any) {
+		key = next;
+		any = !bpf_map_get_next_key(map, &key, &next);
+		if (TRUNK_VLAN_DEV(key) == ifindex)
+			bpf_map_delete_elem(map, &key);
+	}
+}
+
 void trunk_place_close(struct port *place)
 {
 	struct place *p = container_of(place, struct place, head);
@@ -431,6 +461,8 @@ void trunk_place_close(struct port *place)
 	if (clsact)
 		env_forget_place(t->env, place->ifindex, p->where == TRUNK_EGRESS);
 	bpf_map_delete_elem(bpf_map__fd(t->bpf->maps.vd_numbers), &key);
+	if (p->where == TRUNK_INGRESS)
+		forget_vlans(t, place->ifindex);
 	t->places[p->no] = NULL;
 	free(p);
 }
@@ -548,11 +580,4 @@ int trunk_set_exempt(struct trunk *t, const struct sock_filter *prog, uint32_t n
 void trunk_set_reserved(struct trunk *t, bool take)
 {
 	__atomic_store_n(&t->bpf->bss->vd_shared.take_reserved, take, __ATOMIC_RELEASE);
-}
-
-int trunk_set_exempt_vlans(struct trunk *t, const uint64_t vids[64])
-{
-	for (uint32_t i = 0; i < 64; i++)
-		__atomic_store_n(&t->bpf->bss->vd_shared.exempt[i], vids[i], __ATOMIC_RELEASE);
-	return 0;
 }

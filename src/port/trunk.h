@@ -73,8 +73,9 @@ void trunk_place_close(struct port *place);
  * The gate of a closed trunk. Netlink tells of a new member after it has begun to forward, and a
  * daemon can die: so on the way out of the bridge (egress of its members, ingress of br0) only
  * frames pass that a place of this trunk let pass: by its plan, or put back. Reserved addresses and
- * exempt VLANs pass, too. The kernel keeps the gate when the daemon or the trunk is gone, and then
- * nothing passes, until trunk_gate_close(), or trunk_gate_open() of the next one in its place.
+ * exempt VLANs of the device pass, too. The kernel keeps the gate when the daemon or the trunk is
+ * gone, and then nothing passes, until trunk_gate_close(), or trunk_gate_open() of the next one in
+ * its place.
  *
  * 0; TRUNK_E_UNPINNED when it works, but goes with the trunk, and *ret_why says why; -errno with a
  * fragment. Main thread.
@@ -116,5 +117,9 @@ int trunk_set_exempt(struct trunk *t, const struct sock_filter *prog, uint32_t n
 		     const char **ret_why);
 /* Reserved addresses 01:80:C2:00:00:0X (other than 00 and 01, which never are) taken as well? */
 void trunk_set_reserved(struct trunk *t, bool take);
-/* VLAN devices on top of a device: their ids never leave the kernel. 4096 bits. */
-int trunk_set_exempt_vlans(struct trunk *t, const uint64_t vids[64]);
+/*
+ * A VLAN device on top of the place's device (tpid 0x8100 or 0x88a8): frames of its VLAN never
+ * leave the kernel there, nor does a gate on the device stop them; or they do again. True: that is
+ * new. False: it was so, or cannot be: the map is full. Main thread.
+ */
+bool trunk_place_exempt_vlan(struct port *place, uint16_t tpid, uint16_t vid, bool exempt);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "sys/netlink.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/if_link.h>
@@ -55,16 +56,34 @@ static void parse_brport(const struct nlattr *nest, struct netlink_link *l)
 		mnl_attr_get_u8(a);
 }
 
+static void parse_vlan(const struct nlattr *nest, struct netlink_link *l)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each_nested(a, nest)
+	{
+		if (mnl_attr_get_payload_len(a) < sizeof(uint16_t))
+			continue;
+		if (mnl_attr_get_type(a) == IFLA_VLAN_ID)
+			l->vlan_id = mnl_attr_get_u16(a);
+		else if (mnl_attr_get_type(a) == IFLA_VLAN_PROTOCOL)
+			l->vlan_tpid = ntohs(mnl_attr_get_u16(a));
+	}
+}
+
 static void parse_info(const struct nlattr *nest, struct netlink_link *l)
 {
 	char slave_kind[NETLINK_NAME_SIZE] = "";
-	const struct nlattr *a, *slave = NULL;
+	const struct nlattr *a, *slave = NULL, *data = NULL;
 
 	mnl_attr_for_each_nested(a, nest)
 	{
 		switch (mnl_attr_get_type(a)) {
 		case IFLA_INFO_KIND:
 			copy_name(l->kind, sizeof(l->kind), a);
+			break;
+		case IFLA_INFO_DATA:
+			data = a;
 			break;
 		case IFLA_INFO_SLAVE_KIND:
 			copy_name(slave_kind, sizeof(slave_kind), a);
@@ -77,11 +96,16 @@ static void parse_info(const struct nlattr *nest, struct netlink_link *l)
 	l->brport = !strcmp(slave_kind, "bridge");
 	if (l->brport && slave)
 		parse_brport(slave, l);
+	if (!strcmp(l->kind, "vlan") && data)
+		parse_vlan(data, l);
 }
 
 static void parse_attr(const struct nlattr *a, struct netlink_link *l)
 {
 	switch (mnl_attr_get_type(a)) {
+	case IFLA_LINK:
+		l->vlan_on = attr_u32(a);
+		break;
 	case IFLA_IFNAME:
 		copy_name(l->name, sizeof(l->name), a);
 		break;
@@ -111,6 +135,15 @@ static void parse_attr(const struct nlattr *a, struct netlink_link *l)
 	}
 }
 
+static bool has_attr(const struct nlmsghdr *nlh, uint16_t type)
+{
+	const struct nlattr *a;
+
+	mnl_attr_for_each(a, nlh,
+			  sizeof(struct ifinfomsg)) if (mnl_attr_get_type(a) == type) return true;
+	return false;
+}
+
 bool netlink_parse(const struct nlmsghdr *nlh, struct netlink_link *ret)
 {
 	const struct ifinfomsg *ifi;
@@ -129,6 +162,9 @@ bool netlink_parse(const struct nlmsghdr *nlh, struct netlink_link *ret)
 	ret->type = ifi->ifi_type;
 	ret->flags = ifi->ifi_flags;
 	mnl_attr_for_each(a, nlh, sizeof(*ifi)) parse_attr(a, ret);
+	/* Others have a link, too: the peer of a veth. And numbers are those of a namespace. */
+	if (!ret->vlan_tpid || has_attr(nlh, IFLA_LINK_NETNSID))
+		ret->vlan_on = 0;
 	return ret->name[0] != '\0';
 }
 

@@ -30,7 +30,10 @@ struct netlink_link {
 	bool brport;          /* it is one */
 	uint32_t promiscuity; /* users of promiscuous mode */
 	uint64_t mac;         /* 0 unless it has six octets */
-	bool moved;           /* in an event of a vanished device: it went to another namespace */
+	uint32_t vlan_on;   /* of a VLAN device: the device below it, if that is in our namespace */
+	uint16_t vlan_tpid; /* its tag: 0x8100 or 0x88a8, */
+	uint16_t vlan_id;   /* and the VLAN */
+	bool moved;         /* in an event of a vanished device: it went to another namespace */
 };
 
 struct netlink;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "sys/netlink.h"
 
+#include <arpa/inet.h>
 #include <linux/if.h>
 #include <linux/if_arp.h>
 #include <linux/if_link.h>
@@ -65,6 +66,51 @@ static void link_with_everything(void **state)
 	assert_false(l.moved);
 }
 
+/* eth1.10, as `ip link add link eth1 name eth1.10 type vlan id 10` makes it. */
+static struct nlmsghdr *canned_vlan(char *buf, const char *kind)
+{
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct ifinfomsg *ifi;
+	struct nlattr *nest, *data;
+
+	nlh->nlmsg_type = RTM_NEWLINK;
+	ifi = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifi));
+	ifi->ifi_index = 9;
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, "eth1.10");
+	mnl_attr_put_u32(nlh, IFLA_LINK, 8);
+	nest = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, kind);
+	data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
+	mnl_attr_put_u16(nlh, IFLA_VLAN_PROTOCOL, htons(0x88a8));
+	mnl_attr_put_u16(nlh, IFLA_VLAN_ID, 10);
+	mnl_attr_nest_end(nlh, data);
+	mnl_attr_nest_end(nlh, nest);
+	return nlh;
+}
+
+static void vlan_device(void **state)
+{
+	char buf[4096] = {0};
+	struct netlink_link l;
+	struct nlmsghdr *nlh;
+
+	assert_true(netlink_parse(canned_vlan(buf, "vlan"), &l));
+	assert_int_equal(l.vlan_on, 8);
+	assert_int_equal(l.vlan_tpid, 0x88a8);
+	assert_int_equal(l.vlan_id, 10);
+	/* What is below is a number of another namespace. */
+	memset(buf, 0, sizeof(buf));
+	nlh = canned_vlan(buf, "vlan");
+	mnl_attr_put_u32(nlh, IFLA_LINK_NETNSID, 0);
+	assert_true(netlink_parse(nlh, &l));
+	assert_int_equal(l.vlan_on, 0);
+	/* Data of another kind has other numbers. */
+	memset(buf, 0, sizeof(buf));
+	assert_true(netlink_parse(canned_vlan(buf, "veth"), &l));
+	assert_int_equal(l.vlan_on, 0);
+	assert_int_equal(l.vlan_tpid, 0);
+}
+
 static void moved_to_another_namespace(void **state)
 {
 	char buf[4096] = {0};
@@ -123,6 +169,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(link_with_everything),
+		cmocka_unit_test(vlan_device),
 		cmocka_unit_test(moved_to_another_namespace),
 		cmocka_unit_test(other_messages_are_refused),
 		cmocka_unit_test(odd_attributes_stay_in_bounds),
