@@ -38,6 +38,7 @@ struct code {
 	uint32_t n;
 	uint32_t words;                   /* bit k: M[k] is read */
 	bool matches;                     /* some RET says so */
+	bool takes;                       /* something jumps to the end that takes */
 	bool reached[CBPF_IN_MAX];        /* by instruction of in */
 	uint32_t begin[CBPF_IN_MAX + 2u]; /* likewise; then the two ends */
 };
@@ -196,6 +197,7 @@ static void put_call(struct code *c, int32_t helper)
 static void put_jump(struct code *c, struct bpf_insn insn, uint32_t to)
 {
 	insn.off = (int16_t)(c->begin[to] - c->n - 1); /* wrong while counting */
+	c->takes |= to == end_take(c);
 	put(c, insn);
 }
 
@@ -213,7 +215,7 @@ static void put_frame_load(struct code *c, int size, uint8_t dst)
 	put_reg(c, BPF_ALU64 | BPF_MOV, BPF_REG_3, BPF_REG_10);
 	put_imm(c, BPF_ALU64 | BPF_ADD, BPF_REG_3, (uint32_t)SCRATCH);
 	put_imm(c, BPF_ALU | BPF_MOV, BPF_REG_4, bytes);
-	put_call(c, BPF_FUNC_skb_load_bytes);
+	put_call(c, c->target->xdp ? BPF_FUNC_xdp_load_bytes : BPF_FUNC_skb_load_bytes);
 	put_jump(c, (struct bpf_insn){.code = BPF_JMP | BPF_JNE, .dst_reg = BPF_REG_0},
 		 end_take(c));
 	put_ldx(c, size, dst, BPF_REG_10, SCRATCH);
@@ -221,6 +223,18 @@ static void put_frame_load(struct code *c, int size, uint8_t dst)
 		put(c, (struct bpf_insn){.code = BPF_ALU | BPF_END | BPF_TO_BE,
 					 .dst_reg = dst,
 					 .imm = (int32_t)(8 * bytes)});
+}
+
+/* dst = the length of the frame */
+static void put_len(struct code *c, uint8_t dst)
+{
+	if (!c->target->xdp) {
+		put_ldx(c, BPF_W, dst, CTX, SKB(len));
+		return;
+	}
+	put_reg(c, BPF_ALU64 | BPF_MOV, BPF_REG_1, CTX);
+	put_call(c, BPF_FUNC_xdp_get_buff_len);
+	put_reg(c, BPF_ALU | BPF_MOV, dst, BPF_REG_0);
 }
 
 /* LD and LDX. dst: A or X. */
@@ -231,7 +245,7 @@ static void put_load(struct code *c, const struct sock_filter *f, uint8_t dst)
 		put_imm(c, BPF_ALU | BPF_MOV, dst, f->k);
 		break;
 	case BPF_LEN:
-		put_ldx(c, BPF_W, dst, CTX, SKB(len));
+		put_len(c, dst);
 		break;
 	case BPF_MEM:
 		put_ldx(c, BPF_W, dst, BPF_REG_10, MEM(f->k));
@@ -361,9 +375,11 @@ static void put_start(struct code *c)
 	put_reg(c, BPF_ALU64 | BPF_MOV, CTX, BPF_REG_1);
 	put_imm(c, BPF_ALU | BPF_MOV, A, 0);
 	put_imm(c, BPF_ALU | BPF_MOV, X, 0);
-	put_ldx(c, BPF_W, BPF_REG_0, CTX, SKB(vlan_present));
-	put_jump(c, (struct bpf_insn){.code = BPF_JMP | BPF_JNE, .dst_reg = BPF_REG_0},
-		 end_take(c));
+	if (!c->target->xdp) {
+		put_ldx(c, BPF_W, BPF_REG_0, CTX, SKB(vlan_present));
+		put_jump(c, (struct bpf_insn){.code = BPF_JMP | BPF_JNE, .dst_reg = BPF_REG_0},
+			 end_take(c));
+	}
 	for (uint32_t k = 0; k < BPF_MEMWORDS; k++)
 		if (c->words & 1u << k)
 			put(c, (struct bpf_insn){.code = BPF_ST | BPF_MEM | BPF_W,
@@ -381,8 +397,10 @@ static void put_ends(struct code *c)
 {
 	c->begin[end_match(c)] = c->n;
 	if (c->matches)
-		put_return(c, TC_ACT_UNSPEC);
+		put_return(c, c->target->xdp ? XDP_PASS : TC_ACT_UNSPEC);
 	c->begin[end_take(c)] = c->n;
+	if (!c->takes)
+		return;
 	put_reg(c, BPF_ALU64 | BPF_MOV, BPF_REG_1, CTX);
 	put(c, (struct bpf_insn){.code = BPF_LD | BPF_IMM | BPF_DW,
 				 .dst_reg = BPF_REG_2,
@@ -391,7 +409,7 @@ static void put_ends(struct code *c)
 	put(c, (struct bpf_insn){0}); /* the upper half of it */
 	put_imm(c, BPF_ALU | BPF_MOV, BPF_REG_3, c->target->index);
 	put_call(c, BPF_FUNC_tail_call);
-	put_return(c, TC_ACT_SHOT);
+	put_return(c, c->target->xdp ? XDP_PASS : TC_ACT_SHOT);
 }
 
 static void pass(struct code *c, struct bpf_insn *out)
@@ -447,6 +465,8 @@ const char *cbpf_text(int e)
 int cbpf_load(const struct sock_filter *in, uint32_t n, const struct cbpf_target *t,
 	      const char **ret_why)
 {
+	LIBBPF_OPTS(bpf_prog_load_opts, opts, .prog_flags = BPF_F_XDP_HAS_FRAGS,
+		    .expected_attach_type = BPF_XDP);
 	struct bpf_insn *insns = calloc(CBPF_ROOM_MAX, sizeof(*insns));
 	uint32_t n_insns;
 	int r;
@@ -461,8 +481,8 @@ int cbpf_load(const struct sock_filter *in, uint32_t n, const struct cbpf_target
 		*ret_why = cbpf_text(r);
 		return error_origin(r == CBPF_E_LONG ? -E2BIG : -EOPNOTSUPP);
 	}
-	r = bpf_prog_load(BPF_PROG_TYPE_SCHED_CLS, "vd_exempt", "Dual BSD/GPL", insns, n_insns,
-			  NULL);
+	r = bpf_prog_load(t->xdp ? BPF_PROG_TYPE_XDP : BPF_PROG_TYPE_SCHED_CLS, "vd_exempt",
+			  "Dual BSD/GPL", insns, n_insns, t->xdp ? &opts : NULL);
 	free(insns);
 	if (r >= 0)
 		return r;

@@ -14,11 +14,16 @@
  * generated program reads by bpf_skb_load_bytes() and looks at its result; LD_ABS and LD_IND would
  * end it with 0 = TC_ACT_OK there. M[] is zero at the start. Needs kernel 5.1 (32-bit jumps).
  *
+ * The same for XDP, before the kernel has made a packet of the frame (cbpf_target.xdp): a match
+ * returns XDP_PASS, and so does an empty slot, for a tc program behind it decides again. The caller
+ * sees to frames with a tag beside them. Programs there can take frames in several pieces.
+ *
  * Reached by tail call from a tc program; both need the same expected_attach_type, here 0.
  * Threads: any.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct bpf_insn;    /* linux/bpf.h */
@@ -39,8 +44,9 @@ enum cbpf_error {
 
 /* Who takes a frame that does not match. */
 struct cbpf_target {
-	int map_fd;     /* BPF_MAP_TYPE_PROG_ARRAY of tc programs */
+	int map_fd;     /* BPF_MAP_TYPE_PROG_ARRAY of tc programs, or of XDP programs */
 	uint32_t index; /* slot of the program that takes the frame */
+	bool xdp;       /* needs kernel 5.18 */
 };
 
 /*

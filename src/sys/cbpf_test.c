@@ -42,6 +42,7 @@ struct bytes_of_frame {
 static struct bytes_of_frame frames[FRAMES_MAX];
 static uint32_t n_frames;
 static int array_fd = -1, taker_fd = -1, member_fd = -1;
+static int xdp_array_fd = -1, xdp_taker_fd = -1, xdp_member_fd = -1;
 
 #define MACS          "020000000001 020000000002 "
 #define IP4(frag, ip) MACS "0800 45000064 0001" frag "40" ip "0000 0a000001 c0a80102 "
@@ -296,21 +297,77 @@ static uint32_t run(const struct bytes_of_frame *f, uint32_t tag)
 	return o.retval;
 }
 
+static int load_xdp(const struct bpf_insn *insns, size_t n)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, o, .prog_flags = BPF_F_XDP_HAS_FRAGS,
+		    .expected_attach_type = BPF_XDP);
+
+	return bpf_prog_load(BPF_PROG_TYPE_XDP, "vd_test", "Dual BSD/GPL", insns, n, &o);
+}
+
+/* The same for XDP: an array, who takes, and who calls; the frame needs no change. */
+static int make_xdp_member(void)
+{
+	const struct bpf_insn taker[] = {
+		{.code = BPF_ALU | BPF_MOV | BPF_K, .imm = TAKEN},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	struct bpf_insn insns[] = {
+		{.code = BPF_LD | BPF_IMM | BPF_DW, .dst_reg = 2, .src_reg = BPF_PSEUDO_MAP_FD},
+		{0},
+		{.code = BPF_ALU | BPF_MOV | BPF_K, .dst_reg = 3, .imm = SLOT_EXEMPT},
+		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_tail_call},
+		{.code = BPF_ALU | BPF_MOV | BPF_K, .imm = NOT_CALLED},
+		{.code = BPF_JMP | BPF_EXIT},
+	};
+	const uint32_t slot = SLOT_TAKE;
+	int r;
+
+	xdp_taker_fd = load_xdp(taker, 2);
+	xdp_array_fd = bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "vd_slots", 4, 4, 4, NULL);
+	r = bpf_map_update_elem(xdp_array_fd, &slot, &xdp_taker_fd, BPF_ANY);
+	insns[0].imm = xdp_array_fd;
+	xdp_member_fd = load_xdp(insns, sizeof(insns) / sizeof(insns[0]));
+	return r || xdp_member_fd < 0;
+}
+
+static uint32_t run_xdp(const struct bytes_of_frame *f)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = f->data, .data_size_in = f->len, .repeat = 1);
+
+	assert_int_equal(bpf_prog_test_run_opts(xdp_member_fd, &o), 0);
+	return o.retval;
+}
+
 static const struct sock_filter *insns_of(const struct bpf_program *p)
 {
 	return (const struct sock_filter *)p->bf_insns;
 }
 
-/* Runs it on each step-th frame. How many are exempt. */
+static int load_for_xdp(const struct bpf_program *p, const char *what)
+{
+	const struct cbpf_target t = {.map_fd = xdp_array_fd, .index = SLOT_TAKE, .xdp = true};
+	const uint32_t slot = SLOT_EXEMPT;
+	const char *why = "nothing said";
+	int fd = cbpf_load(insns_of(p), p->bf_len, &t, &why);
+
+	if (fd < 0)
+		fail_msg("%s: for XDP: %s (%d)", what, why, fd);
+	assert_int_equal(bpf_map_update_elem(xdp_array_fd, &slot, &fd, BPF_ANY), 0);
+	return fd;
+}
+
+/* Runs it on each step-th frame, both kinds. How many are exempt. */
 static uint32_t compare(const struct bpf_program *p, const char *what, uint32_t step)
 {
 	const char *why = "nothing said";
 	uint32_t n_exempt = 0;
-	int fd = cbpf_load(insns_of(p), p->bf_len, target(), &why);
+	int fd = cbpf_load(insns_of(p), p->bf_len, target(), &why), xdp_fd;
 
 	if (fd < 0)
 		fail_msg("%s: %s (%d)", what, why, fd);
 	assert_int_equal(set_slot(SLOT_EXEMPT, fd), 0);
+	xdp_fd = load_for_xdp(p, what);
 	for (uint32_t i = (uint32_t)rnd() % step; i < n_frames; i += step) {
 		const struct bytes_of_frame *f = &frames[i];
 		bool match = bpf_filter(p->bf_insns, f->data, f->len, f->len) != 0;
@@ -319,9 +376,14 @@ static uint32_t compare(const struct bpf_program *p, const char *what, uint32_t 
 		if (r != (match ? EXEMPT : TAKEN))
 			fail_msg("%s: frame %u of %u bytes: %u, libpcap says %d", what, i, f->len,
 				 r, match);
+		r = run_xdp(f);
+		if (r != (match ? XDP_PASS : TAKEN))
+			fail_msg("%s: XDP, frame %u of %u bytes: %u, libpcap says %d", what, i,
+				 f->len, r, match);
 		n_exempt += match;
 	}
 	close(fd);
+	close(xdp_fd);
 	return n_exempt;
 }
 
@@ -564,6 +626,23 @@ static void empty_slot_drops(void **state)
 	close(fd);
 }
 
+/* Then the tc program behind it decides. */
+static void empty_slot_passes_xdp(void **state)
+{
+	const uint32_t slot = SLOT_TAKE;
+	struct bpf_program p;
+	int fd;
+
+	compile("arp", 1, &p);
+	fd = load_for_xdp(&p, "arp");
+	pcap_freecode(&p);
+	assert_int_equal(run_xdp(&frames[0]), TAKEN);
+	assert_int_equal(bpf_map_delete_elem(xdp_array_fd, &slot), 0);
+	assert_int_equal(run_xdp(&frames[0]), XDP_PASS);
+	close(fd);
+	assert_int_equal(bpf_map_update_elem(xdp_array_fd, &slot, &xdp_taker_fd, BPF_ANY), 0);
+}
+
 static void no_array(void **state)
 {
 	const struct sock_filter all[] = {{.code = BPF_RET | BPF_K, .k = 1}};
@@ -716,7 +795,7 @@ static int setup(void **state)
 		return -1;
 	member_fd = load_member();
 	make_frames();
-	return member_fd < 0;
+	return member_fd < 0 || make_xdp_member();
 }
 
 static int teardown(void **state)
@@ -726,6 +805,9 @@ static int teardown(void **state)
 	close(member_fd);
 	close(taker_fd);
 	close(array_fd);
+	close(xdp_member_fd);
+	close(xdp_taker_fd);
+	close(xdp_array_fd);
 	return 0;
 }
 
@@ -750,10 +832,15 @@ int main(void)
 		cmocka_unit_test(unreachable_left_out),
 	};
 	const struct CMUnitTest kernel[] = {
-		cmocka_unit_test(no_array),         cmocka_unit_test(as_libpcap_says),
-		cmocka_unit_test(random_programs),  cmocka_unit_test(offsets_do_not_wrap),
-		cmocka_unit_test(long_lists),       cmocka_unit_test(tag_beside_the_frame),
-		cmocka_unit_test(empty_slot_drops), cmocka_unit_test(unreachable_loads),
+		cmocka_unit_test(no_array),
+		cmocka_unit_test(as_libpcap_says),
+		cmocka_unit_test(random_programs),
+		cmocka_unit_test(offsets_do_not_wrap),
+		cmocka_unit_test(long_lists),
+		cmocka_unit_test(tag_beside_the_frame),
+		cmocka_unit_test(empty_slot_drops),
+		cmocka_unit_test(unreachable_loads),
+		cmocka_unit_test(empty_slot_passes_xdp),
 	};
 	int failed = cmocka_run_group_tests(pure, NULL, NULL);
 
