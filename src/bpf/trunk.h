@@ -41,6 +41,8 @@ struct trunk_place {
 	unsigned long long reserved; /* passed because of their address */
 	unsigned long long dropped;  /* fail closed: TRUNK_DO_DROP, or the worker hangs */
 	unsigned long long refused;  /* lost: the kernel had no memory for a tag */
+	unsigned long long by_xdp;   /* taken by XDP: bpf/take.h; not in `taken` */
+	unsigned long long pad_xdp[7];
 };
 
 /* The trunk as a whole. */
@@ -56,6 +58,8 @@ struct trunk_shared {
 	unsigned long long hang_ns; /* a worker that reads nothing for so long hangs; 0 = never */
 	unsigned int closed;        /* then frames are dropped, and where no plan is yet */
 	unsigned int take_reserved; /* all but 00 and 01 */
+	unsigned int exempt_expr;   /* an expression says what is exempt */
+	unsigned int pad_expr;
 };
 
 /*

@@ -46,6 +46,7 @@
 #include "port/afpacket_tx.h"
 #include "port/env.h"
 #include "port/helper.h"
+#include "port/take.h"
 #include "port/trunk_gate.h"
 #include "sys/cbpf.h"
 #include "sys/clock.h"
@@ -67,6 +68,8 @@ struct place {
 	struct sys_bpf_attachment tc;
 	uint64_t refused; /* of the program's count, already in head.drops */
 	struct afpacket_tx tx;
+	struct port *xdp;  /* what takes frames in front of the tc program, or NULL */
+	char xdp_why[112]; /* why there is none, if that was tried */
 };
 
 struct gate {
@@ -114,11 +117,11 @@ static bool of_one_place(const struct batch *b)
 	return true;
 }
 
-/* We are alive: nothing waits, or something does since now at most. */
-static void note_progress(struct trunk *t, uint64_t now_ns)
+/* We are alive: nothing waits, or something does since now at most. more: in some other place. */
+static void note_progress(struct trunk *t, uint64_t now_ns, bool more)
 {
 	unsigned long long *oldest_ns = &t->bpf->bss->vd_shared.oldest_ns;
-	const bool waiting = t->n_held || afpacket_rx_pending(&t->rx);
+	const bool waiting = more || t->n_held || afpacket_rx_pending(&t->rx);
 
 	if (waiting)
 		__atomic_store_n(oldest_ns, now_ns ? now_ns : clock_now_ns(), __ATOMIC_RELAXED);
@@ -142,7 +145,7 @@ static uint32_t trunk_rx(struct port *head, struct batch *b)
 			hand_out(t, b);
 		}
 	}
-	note_progress(t, b->now_ns);
+	note_progress(t, b->now_ns, false);
 	return b->n;
 }
 
@@ -328,12 +331,32 @@ static uint32_t place_tx(struct port *head, struct frame *const *frames, uint32_
 	return afpacket_tx(&p->tx, head, -1, frames, n);
 }
 
+/* What the XDP half counts is the place's. */
+static void merge_stats(struct place *p)
+{
+	struct port *x = p->xdp;
+	struct port_stats *to = &p->head.stats;
+
+	x->driver->update_stats(x);
+	for (int i = 0; i < DROP_N; i++)
+		p->head.drops.n[i] += x->drops.n[i];
+	to->rx_packets += x->stats.rx_packets;
+	to->rx_bytes += x->stats.rx_bytes;
+	to->rx_calls += x->stats.rx_calls;
+	to->wakeups += x->stats.wakeups;
+	to->offload.tags_restored += x->stats.offload.tags_restored;
+	x->stats = (struct port_stats){0};
+	x->drops = (struct drop_counters){0};
+}
+
 static void place_update_stats(struct port *head)
 {
 	struct place *p = container_of(head, struct place, head);
 	struct trunk_place *s = state_of(p);
 	uint64_t refused = __atomic_load_n(&s->refused, __ATOMIC_RELAXED);
 
+	if (p->xdp)
+		merge_stats(p);
 	head->drops.n[DROP_NOT_INSPECTED] = __atomic_load_n(&s->dropped, __ATOMIC_RELAXED);
 	head->drops.n[DROP_NO_BUFFER] += refused - p->refused;
 	p->refused = refused;
@@ -457,6 +480,7 @@ void trunk_place_close(struct port *place)
 	const uint32_t key = TRUNK_KEY(place->ifindex, p->where == TRUNK_EGRESS);
 	const bool clsact = p->tc.how == SYS_BPF_CLSACT;
 
+	trunk_xdp_close(place);
 	sys_bpf_detach(&p->tc);
 	if (clsact)
 		env_forget_place(t->env, place->ifindex, p->where == TRUNK_EGRESS);
@@ -466,6 +490,108 @@ void trunk_place_close(struct port *place)
 	t->places[p->no] = NULL;
 	free(p);
 }
+
+/* ---- places by XDP ---- */
+
+static uint32_t xdp_place_rx(struct port *head, struct batch *b)
+{
+	struct place *p = container_of(head, struct place, head);
+	uint32_t n;
+
+	p->xdp->bufs = head->bufs;
+	n = p->xdp->driver->rx(p->xdp, b);
+	note_progress(p->trunk, b->now_ns, n == BATCH_MAX);
+	return n;
+}
+
+static bool xdp_place_arm(struct port *head)
+{
+	struct place *p = container_of(head, struct place, head);
+
+	p->xdp->bufs = head->bufs;
+	/* As in trunk_arm(). */
+	__atomic_store_n(&p->trunk->bpf->bss->vd_shared.oldest_ns, 0, __ATOMIC_SEQ_CST);
+	return p->xdp->driver->arm(p->xdp);
+}
+
+static const struct port_driver driver_xdp_place = {
+	.name = "trunk",
+	.close = trunk_place_close,
+	.rx = xdp_place_rx,
+	.arm = xdp_place_arm,
+	.tx = place_tx,
+	.update_stats = place_update_stats,
+};
+
+int trunk_xdp_open(struct port *place, struct bufpool *pool, const char **ret_why)
+{
+	struct place *p = container_of(place, struct place, head);
+	const struct trunk_bpf *o = p->trunk->bpf;
+	const uint8_t *bss = (const uint8_t *)o->bss;
+	const struct take_config cfg = {
+		.name = place->name,
+		.pool = pool,
+		.state_fd = bpf_map__fd(o->maps.bss),
+		.vlans_fd = bpf_map__fd(o->maps.vd_vlans),
+		.shared_ofs = (uint32_t)((const uint8_t *)&o->bss->vd_shared - bss),
+		.place_ofs = (uint32_t)((const uint8_t *)state_of(p) - bss),
+	};
+
+	int r;
+
+	assert(!p->xdp && p->where == TRUNK_INGRESS);
+	r = take_open(&cfg, &p->xdp, ret_why);
+	snprintf(p->xdp_why, sizeof(p->xdp_why), "%s", r ? *ret_why : "");
+	return error_trace(r);
+}
+
+void trunk_xdp_use(struct port *place, bool on)
+{
+	struct place *p = container_of(place, struct place, head);
+
+	place->driver = on ? &driver_xdp_place : &driver_place;
+	place->fd = on ? p->xdp->fd : -1;
+}
+
+void trunk_xdp_stop(struct port *place)
+{
+	struct place *p = container_of(place, struct place, head);
+
+	if (p->xdp)
+		take_stop(p->xdp);
+}
+
+void trunk_xdp_close(struct port *place)
+{
+	struct place *p = container_of(place, struct place, head);
+
+	if (p->xdp)
+		p->xdp->driver->close(p->xdp);
+	p->xdp = NULL;
+	p->xdp_why[0] = '\0';
+}
+
+int trunk_xdp_set_exempt(struct port *place, const struct sock_filter *prog, uint32_t n,
+			 const char **ret_why)
+{
+	struct place *p = container_of(place, struct place, head);
+
+	return p->xdp ? error_trace(take_set_exempt(p->xdp, prog, n, ret_why)) : 0;
+}
+
+const char *trunk_xdp_mode(const struct port *place)
+{
+	const struct place *p = container_of(place, struct place, head);
+
+	return p->xdp ? p->xdp->mode : NULL;
+}
+
+const char *trunk_xdp_why(const struct port *place)
+{
+	return container_of(place, struct place, head)->xdp_why;
+}
+
+/* ---- plans ---- */
 
 void trunk_plan(struct port *place, enum trunk_action a)
 {
@@ -480,6 +606,7 @@ void trunk_place_counts(const struct port *place, struct trunk_counts *ret)
 
 	*ret = (struct trunk_counts){
 		.taken = __atomic_load_n(&s->taken, __ATOMIC_RELAXED),
+		.by_xdp = __atomic_load_n(&s->by_xdp, __ATOMIC_RELAXED),
 		.copied = __atomic_load_n(&s->copied, __ATOMIC_RELAXED),
 		.returned = __atomic_load_n(&s->returned, __ATOMIC_RELAXED),
 		.hung = __atomic_load_n(&s->hung, __ATOMIC_RELAXED),
@@ -558,10 +685,13 @@ int trunk_set_exempt(struct trunk *t, const struct sock_filter *prog, uint32_t n
 		     const char **ret_why)
 {
 	const struct cbpf_target rest = {bpf_map__fd(t->bpf->maps.vd_slots), TRUNK_SLOT_TAKE};
+	unsigned int *any = &t->bpf->bss->vd_shared.exempt_expr;
+	const unsigned int before = *any;
 	const uint32_t slot = TRUNK_SLOT_EXEMPT;
 	int fd, r;
 
 	if (n == 0) {
+		__atomic_store_n(any, 0, __ATOMIC_RELEASE);
 		bpf_map_delete_elem(rest.map_fd, &slot);
 		return 0;
 	}
@@ -572,7 +702,10 @@ int trunk_set_exempt(struct trunk *t, const struct sock_filter *prog, uint32_t n
 	fd = cbpf_load(prog, n, &rest, ret_why);
 	if (fd < 0)
 		return error_trace(fd);
+	__atomic_store_n(any, 1, __ATOMIC_RELEASE);
 	r = set_slot(t, slot, fd);
+	if (r)
+		__atomic_store_n(any, before, __ATOMIC_RELEASE);
 	close(fd);
 	return error_trace(r);
 }

@@ -70,6 +70,25 @@ int trunk_place_open(struct trunk *t, uint32_t ifindex, enum trunk_where where, 
 void trunk_place_close(struct port *place);
 
 /*
+ * At an ingress: what is to be taken (TRUNK_TAKE) is taken by XDP, in front of the tc program,
+ * which still has the rest: see port/take.h. trunk_xdp_use() is the worker's, while it does not
+ * have the place among its ports: from then on (true) the place has rx() and a descriptor.
+ * trunk_xdp_stop() ends taking, trunk_xdp_close() all of it, when it is not in use any more. 0 or
+ * -errno with a fragment.
+ */
+int trunk_xdp_open(struct port *place, struct bufpool *pool, const char **ret_why);
+void trunk_xdp_use(struct port *place, bool on);
+void trunk_xdp_stop(struct port *place);
+void trunk_xdp_close(struct port *place);
+/* As trunk_set_exempt(), which comes first, for the XDP program of a place. */
+int trunk_xdp_set_exempt(struct port *place, const struct sock_filter *prog, uint32_t n,
+			 const char **ret_why);
+/* How it runs ("native", "zero-copy"), NULL: not by XDP. Main thread. */
+const char *trunk_xdp_mode(const struct port *place);
+/* Why trunk_xdp_open() failed, "": it did not. Main thread. */
+const char *trunk_xdp_why(const struct port *place);
+
+/*
  * The gate of a closed trunk. Netlink tells of a new member after it has begun to forward, and a
  * daemon can die: so on the way out of the bridge (egress of its members, ingress of br0) only
  * frames pass that a place of this trunk let pass: by its plan, or put back. Reserved addresses and
@@ -96,6 +115,7 @@ void trunk_plan(struct port *place, enum trunk_action a);
 /* What happened at a place, as the program there counts. */
 struct trunk_counts {
 	uint64_t taken;    /* into the trunk */
+	uint64_t by_xdp;   /* taken before they could be taken into the trunk */
 	uint64_t copied;   /* into the trunk, and gone on */
 	uint64_t returned; /* put back, and seen again on their way */
 	uint64_t hung;     /* gone on, or not copied, because the worker hangs */

@@ -187,7 +187,7 @@ static void listen_start(struct xdp_port *x)
 	x->listening = true;
 }
 
-static uint32_t xdp_rx(struct port *p, struct batch *b)
+uint32_t xdp_rx(struct port *p, struct batch *b)
 {
 	struct xdp_port *x = to_xdp(p);
 	uint32_t before = b->n;
@@ -222,7 +222,7 @@ static void disarm_timer(struct xdp_port *x)
 		x->timer_armed = false;
 }
 
-static bool xdp_arm(struct port *p)
+bool xdp_arm(struct port *p)
 {
 	struct xdp_port *x = to_xdp(p);
 	bool starved = false;
@@ -272,7 +272,7 @@ static void update_queue(struct xdp_port *x, struct queue *q)
 	q->seen = st;
 }
 
-static void xdp_update_stats(struct port *p)
+void xdp_update_stats(struct port *p)
 {
 	struct xdp_port *x = to_xdp(p);
 	uint64_t restored, lost;
@@ -314,7 +314,7 @@ static int open_socket(struct xdp_port *x, uint32_t i, const char **ret_why)
 		.chunk_size = 1u << x->shift,
 		.rx_size = RX_SIZE,
 		.fill_size = RX_SIZE,
-		.tx_size = i == 0 ? TX_SIZE : 0,
+		.tx_size = i == 0 && !x->take ? TX_SIZE : 0,
 	};
 	struct xdp_sock *s = &x->queues[i].sock;
 	int r = xdp_sock_open(s, &cfg, ret_why), size = SNDBUF;
@@ -359,6 +359,8 @@ static int make_fds(struct xdp_port *x, const char **ret_why)
 	ev.data.fd = x->timer_fd;
 	if (epoll_ctl(x->port.fd, EPOLL_CTL_ADD, x->timer_fd, &ev) < 0)
 		return error_origin(-errno);
+	if (x->take)
+		return 0;
 	x->promisc_fd = xdp_dev_promisc(x->dev.ifindex);
 	if (x->promisc_fd < 0)
 		*ret_why = "cannot be made promiscuous";
@@ -378,7 +380,7 @@ static int start(struct xdp_port *x, const char **ret_why)
 	for (uint32_t i = 0; r == 0 && i < x->n_queues; i++)
 		r = open_socket(x, i, ret_why);
 	if (r == 0)
-		r = xdp_prog_attach(&x->prog, &x->dev, x->sg, ret_why);
+		r = xdp_prog_attach(&x->prog, &x->dev, x->sg, x->take, ret_why);
 	/* The worker's cache is its own: this runs in the main thread. */
 	bufcache_init(&bufs, x->pool);
 	for (uint32_t i = 0; r == 0 && i < x->n_queues; i++)
@@ -439,8 +441,7 @@ static struct xdp_port *xdp_new(const struct port_config *cfg, const struct xdp_
 	return x;
 }
 
-static int check_config(const struct port_config *cfg, const struct xdp_dev *dev,
-			const char **ret_why)
+int xdp_check_config(const struct port_config *cfg, const struct xdp_dev *dev, const char **ret_why)
 {
 	uint32_t buf_size = bufpool_region(cfg->pool)->layout.params.buf_size;
 
@@ -475,7 +476,7 @@ static void take_back(struct xdp_port *x)
 	bufcache_deinit(&bufs);
 }
 
-static void xdp_close(struct port *p)
+void xdp_close(struct port *p)
 {
 	struct xdp_port *x = to_xdp(p);
 	bool zero_copy = strcmp(p->mode, "zero-copy") == 0;
@@ -502,8 +503,8 @@ static void xdp_close(struct port *p)
 	free(x);
 }
 
-static int try_open(const struct port_config *cfg, const struct xdp_dev *dev, bool sg,
-		    struct port **ret, const char **ret_why)
+int xdp_open_as(const struct port_config *cfg, const struct xdp_dev *dev, bool sg,
+		const struct take_config *take, struct port **ret, const char **ret_why)
 {
 	struct xdp_port *x = xdp_new(cfg, dev, sg);
 	int r;
@@ -512,7 +513,9 @@ static int try_open(const struct port_config *cfg, const struct xdp_dev *dev, bo
 		*ret_why = "no memory";
 		return error_origin(-ENOMEM);
 	}
+	x->take = take;
 	r = start(x, ret_why);
+	x->take = NULL;
 	if (r < 0) {
 		xdp_close(&x->port);
 		return error_trace(r);
@@ -537,7 +540,7 @@ static int xdp_open(const struct port_config *cfg, struct port **ret, const char
 
 	if (r < 0)
 		return error_trace(r);
-	r = check_config(cfg, &dev, ret_why);
+	r = xdp_check_config(cfg, &dev, ret_why);
 	if (r < 0)
 		return error_trace(r);
 	/*
@@ -547,8 +550,9 @@ static int xdp_open(const struct port_config *cfg, struct port **ret, const char
 	 */
 	need_sg = dev.mtu + FRAME_HEADER_SIZE + TAGS_SIZE > chunk_room(cfg->pool);
 	want_sg = need_sg || dev.has_peer;
-	r = try_open(cfg, &dev, want_sg, ret, ret_why);
-	if (r < 0 && !is_final(r) && !need_sg && try_open(cfg, &dev, !want_sg, ret, &why) == 0)
+	r = xdp_open_as(cfg, &dev, want_sg, NULL, ret, ret_why);
+	if (r < 0 && !is_final(r) && !need_sg &&
+	    xdp_open_as(cfg, &dev, !want_sg, NULL, ret, &why) == 0)
 		return 0;
 	return error_trace(r);
 }

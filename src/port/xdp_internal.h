@@ -56,7 +56,8 @@ struct xdp_port {
 	int promisc_fd;
 	int timer_fd;
 
-	struct port_env *env; /* NULL: no outbox */
+	const struct take_config *take; /* while it is opened: a place of a trunk; see xdp_take.c */
+	struct port_env *env;           /* NULL: no outbox */
 	struct env_claim claim;
 	uint32_t plain_max; /* bytes of the longest frame that needs no outbox */
 
@@ -85,6 +86,16 @@ static inline struct xdp_sock *tx_sock(struct xdp_port *x)
 {
 	return &x->queues[0].sock;
 }
+
+/* The driver's functions, for xdp_take.c. take: opened for a place of a trunk; NULL: as a port. */
+uint32_t xdp_rx(struct port *p, struct batch *b);
+bool xdp_arm(struct port *p);
+void xdp_update_stats(struct port *p);
+void xdp_close(struct port *p);
+int xdp_check_config(const struct port_config *cfg, const struct xdp_dev *dev,
+		     const char **ret_why);
+int xdp_open_as(const struct port_config *cfg, const struct xdp_dev *dev, bool sg,
+		const struct take_config *take, struct port **ret, const char **ret_why);
 
 /* The sending half (xdp_tx.c): tx and flush of struct port_driver. */
 uint32_t xdp_tx(struct port *p, struct frame *const *frames, uint32_t n);

@@ -37,7 +37,11 @@ static int load_plain(struct xdp_prog *p, const struct xdp_dev *dev, bool frags)
 		return -errno;
 	r = prepare(p->plain->progs.vd_xsk, p->plain->maps.xsks, dev,
 		    frags ? BPF_F_XDP_HAS_FRAGS : 0);
-	return r < 0 ? r : xsk_bpf__load(p->plain);
+	if (r == 0)
+		r = xsk_bpf__load(p->plain);
+	p->fd = bpf_program__fd(p->plain->progs.vd_xsk);
+	p->xsks = bpf_map__fd(p->plain->maps.xsks);
+	return r;
 }
 
 /* Fails where the kernel (before 6.8) or the driver cannot say what tag a frame had. */
@@ -51,18 +55,22 @@ static int load_tag(struct xdp_prog *p, const struct xdp_dev *dev, bool frags)
 	bpf_program__set_ifindex(p->tag->progs.vd_xsk_tag, dev->ifindex);
 	r = prepare(p->tag->progs.vd_xsk_tag, p->tag->maps.xsks, dev,
 		    BPF_F_XDP_DEV_BOUND_ONLY | (frags ? BPF_F_XDP_HAS_FRAGS : 0));
-	return r < 0 ? r : xsk_tag_bpf__load(p->tag);
-}
-
-static int prog_fd(const struct xdp_prog *p)
-{
-	return bpf_program__fd(p->tag ? p->tag->progs.vd_xsk_tag : p->plain->progs.vd_xsk);
+	if (r == 0)
+		r = xsk_tag_bpf__load(p->tag);
+	if (r)
+		return r;
+	p->fd = bpf_program__fd(p->tag->progs.vd_xsk_tag);
+	p->xsks = bpf_map__fd(p->tag->maps.xsks);
+	p->restored = (const uint64_t *)&p->tag->bss->n_restored;
+	p->lost = (const uint64_t *)&p->tag->bss->n_lost;
+	return 0;
 }
 
 static void unload(struct xdp_prog *p)
 {
 	xsk_bpf__destroy(p->plain);
 	xsk_tag_bpf__destroy(p->tag);
+	xdp_take_unload(p);
 	memset(p, 0, sizeof(*p));
 }
 
@@ -76,20 +84,23 @@ static int load_failed(int r, const char **ret_why)
 }
 
 /* Whether tags would be lost depends on the attached program, so this comes in one piece. */
-static int load(struct xdp_prog *p, const struct xdp_dev *dev, bool frags, const char **ret_why)
+static int load(struct xdp_prog *p, const struct xdp_dev *dev, bool frags,
+		const struct take_config *take, const char **ret_why)
 {
 	int r;
 
 	if (!dev->may_strip_tags) {
-		r = load_plain(p, dev, frags);
+		r = take ? xdp_take_load(p, dev, take) : load_plain(p, dev, frags);
 		return r < 0 ? load_failed(r, ret_why) : 0;
 	}
-	r = load_tag(p, dev, frags);
+	r = take ? xdp_take_load(p, dev, take) : load_tag(p, dev, frags);
 	if (r == 0)
 		return 0;
 	if (r == -EPERM)
 		return load_failed(r, ret_why);
-	*ret_why = dev->tags_by_feature
+	*ret_why = take ? "the kernel cannot tell XDP the VLAN tags that this device keeps beside "
+			  "frames"
+		   : dev->tags_by_feature
 			   ? "XDP would lose VLAN tags that the device strips: switch that off "
 			     "(ethtool -K DEV rxvlan off) or use driver packet"
 			   : "XDP would lose VLAN tags that this kind of device keeps beside the "
@@ -97,24 +108,26 @@ static int load(struct xdp_prog *p, const struct xdp_dev *dev, bool frags, const
 	return error_origin(-EOPNOTSUPP);
 }
 
-int xdp_prog_attach(struct xdp_prog *p, const struct xdp_dev *dev, bool frags, const char **ret_why)
+int xdp_prog_attach(struct xdp_prog *p, const struct xdp_dev *dev, bool frags,
+		    const struct take_config *take, const char **ret_why)
 {
 	int r;
 
 	memset(p, 0, sizeof(*p));
-	r = load(p, dev, frags, ret_why);
+	r = load(p, dev, frags, take, ret_why);
 	if (r < 0) {
 		unload(p);
 		return error_trace(r);
 	}
 	p->native = true;
-	r = sys_bpf_attach_xdp(&p->link, prog_fd(p), dev->ifindex, XDP_FLAGS_DRV_MODE, ret_why);
+	r = sys_bpf_attach_xdp(&p->link, p->fd, dev->ifindex, XDP_FLAGS_DRV_MODE, ret_why);
 	/* Generic XDP shows no tags, and a program bound to a device cannot run there. */
 	if (r < 0 && r != -EBUSY && r != -EEXIST && r != -EPERM && p->plain) {
 		p->native = false;
-		r = sys_bpf_attach_xdp(&p->link, prog_fd(p), dev->ifindex, XDP_FLAGS_SKB_MODE,
-				       ret_why);
+		r = sys_bpf_attach_xdp(&p->link, p->fd, dev->ifindex, XDP_FLAGS_SKB_MODE, ret_why);
 	}
+	if (r == -EOPNOTSUPP && take)
+		*ret_why = "its driver has no native XDP";
 	if (r < 0) {
 		unload(p);
 		return error_trace(r);
@@ -124,15 +137,13 @@ int xdp_prog_attach(struct xdp_prog *p, const struct xdp_dev *dev, bool frags, c
 
 int xdp_prog_set_socket(struct xdp_prog *p, uint32_t queue, int fd)
 {
-	int map = bpf_map__fd(p->tag ? p->tag->maps.xsks : p->plain->maps.xsks);
-
-	return bpf_map_update_elem(map, &queue, &fd, BPF_ANY) < 0 ? error_origin(-errno) : 0;
+	return bpf_map_update_elem(p->xsks, &queue, &fd, BPF_ANY) < 0 ? error_origin(-errno) : 0;
 }
 
 void xdp_prog_counters(const struct xdp_prog *p, uint64_t *ret_restored, uint64_t *ret_lost)
 {
-	*ret_restored = p->tag ? __atomic_load_n(&p->tag->bss->n_restored, __ATOMIC_RELAXED) : 0;
-	*ret_lost = p->tag ? __atomic_load_n(&p->tag->bss->n_lost, __ATOMIC_RELAXED) : 0;
+	*ret_restored = p->restored ? __atomic_load_n(p->restored, __ATOMIC_RELAXED) : 0;
+	*ret_lost = p->lost ? __atomic_load_n(p->lost, __ATOMIC_RELAXED) : 0;
 }
 
 void xdp_prog_detach(struct xdp_prog *p)
