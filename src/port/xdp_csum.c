@@ -148,6 +148,22 @@ static uint16_t enter_gre(struct walk *w)
 	return type;
 }
 
+/* A VXLAN header as everybody writes it: only the flag that there is an identifier. */
+static bool is_vxlan(const uint8_t *p)
+{
+	return p[0] == 0x08 && !p[1] && !p[2] && !p[3] && !p[7];
+}
+
+/* A Geneve header around Ethernet, no reserved bit set. */
+static bool is_geneve(const uint8_t *p)
+{
+	return !(p[0] & 0xc0) && !(p[1] & 0x3f) && be16(p + 2) == ETH_P_TEB && !p[7];
+}
+
+/*
+ * On any port, for those are configured. What only looks like a tunnel would need an IP packet of
+ * the right length in it as well, and a sum that is no checksum yet.
+ */
 static uint16_t enter_udp_tunnel(struct walk *w)
 {
 	const uint8_t *udp = w->p + w->ofs;
@@ -155,11 +171,11 @@ static uint16_t enter_udp_tunnel(struct walk *w)
 
 	if (w->ofs + 16 > w->end)
 		return 0;
-	if (port == PORT_VXLAN || port == PORT_VXLAN_LINUX) {
+	if (port == PORT_VXLAN || port == PORT_VXLAN_LINUX || is_vxlan(udp + 8)) {
 		w->ofs += 16;
 		return ETH_P_TEB;
 	}
-	if (port == PORT_GENEVE) {
+	if (port == PORT_GENEVE || is_geneve(udp + 8)) {
 		w->ofs += 16 + (udp[8] & 0x3fu) * 4;
 		return be16(udp + 10);
 	}

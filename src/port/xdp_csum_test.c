@@ -217,6 +217,26 @@ static void tunnels(void **state)
 	expect(&m, true, 54 + 20, 16);
 }
 
+static void tunnels_on_other_ports(void **state)
+{
+	for (int geneve = 0; geneve < 2; geneve++) {
+		for (int partial = 0; partial < 2; partial++) {
+			struct maker m = {0};
+
+			ethernet(&m, 0x0800);
+			ipv4(&m, 17, 8 + 8 + 14 + 40);
+			udp(&m, 4790, 8 + 8 + 14 + 40, 0xbeef);
+			put(&m, geneve ? "\0\0\x65\x58\0\0\1\0" : "\x08\0\0\0\0\0\1\0", 8);
+			ethernet(&m, 0x0800);
+			ipv4(&m, 6, 20);
+			tcp(&m, partial ? SUM4 + 6 + 20 : 0x1234);
+			expect(&m, partial, 34 + 16 + 34, 16);
+			m.b[34 + 8 + 7] = 1; /* reserved: it is something else */
+			expect(&m, false, 0, 0);
+		}
+	}
+}
+
 /* An inner packet that claims to be longer than the outer one. */
 static void inner_stays_inside(void **state)
 {
@@ -263,6 +283,7 @@ int main(void)
 		cmocka_unit_test(tags_are_looked_through),
 		cmocka_unit_test(fragments_and_others_are_left_alone),
 		cmocka_unit_test(tunnels),
+		cmocka_unit_test(tunnels_on_other_ports),
 		cmocka_unit_test(inner_stays_inside),
 		cmocka_unit_test(random_bytes),
 	};
