@@ -163,6 +163,7 @@ static const struct arg_spec args_intercept[] = {
 	{"access", "access", ARG_TEXT, 0, "USER,@GROUP,...|none"},
 	END};
 static const struct arg_spec args_adopt[] = {{"bridge", NULL, ARG_DEV, ARG_REQUIRED, "BR|DEV"},
+					     {"via", "via", ARG_CHOICE, 0, NULL, "tc|xdp"},
 					     {"fail", "fail", ARG_CHOICE, 0, NULL, "open|closed"},
 					     {"exempt", "exempt", ARG_TEXT, 0, "EXPRESSION|none"},
 					     {"confirm", "confirm", ARG_UINT, 0, "SECONDS"},
@@ -227,7 +228,8 @@ const struct command commands[] = {
 	 "let netmap programs open a bridge or device of the kernel",
 	 "It stays the kernel's; nothing is taken while no program reads. With `confirm` it is "
 	 "released after SECONDS unless the command is given again. `dry-run` lists what would be "
-	 "touched. Programs of root adopt by opening, without this command. See viaduct-adopt(7).",
+	 "touched. `via xdp` takes what members receive by XDP where they can. Programs of root "
+	 "adopt by opening, without this command. See viaduct-adopt(7).",
 	 .starts_daemon = true},
 	{"release", NULL, args_release, cmd_simple, "adopt.release",
 	 "end that; programs that have it open lose it",

@@ -444,18 +444,22 @@ static void status_kernel(struct cli *c, const json_t *names)
 /* "p1 ingress tcx" and the like, a line each. */
 static void status_attached(struct cli *c, const json_t *attached)
 {
-	char text[128], others[32];
+	char text[256], others[32], taken[48];
 	const json_t *a;
 	size_t i;
 
 	json_array_foreach(attached, i, a)
 	{
 		const json_int_t n = row_int(a, "others");
+		const char *no_xdp = row_text(a, "no_xdp");
 
 		snprintf(others, sizeof(others), n ? ", %lld of others" : "", (long long)n);
-		snprintf(text, sizeof(text), "  %s %s: %s%s%s", row_text(a, "ifname"),
+		snprintf(taken, sizeof(taken), json_object_get(a, "taken") ? ", took %lld" : "",
+			 (long long)row_int(a, "taken"));
+		snprintf(text, sizeof(text), "  %s %s: %s%s%s%s%s%s", row_text(a, "ifname"),
 			 row_text(a, "where"), row_text(a, "how"),
-			 row_bool(a, "gate") ? ", gate" : "", others);
+			 row_bool(a, "gate") ? ", gate" : "", others, taken,
+			 *no_xdp ? "; no XDP: " : "", no_xdp);
 		status_line(c, "", text);
 	}
 }

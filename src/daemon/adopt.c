@@ -32,6 +32,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "daemon/adopt_via.h"
 #include "daemon/adopt_vlan.h"
 #include "daemon/endpoint.h"
 #include "daemon/events.h"
@@ -268,6 +269,7 @@ static int open_place(struct adopted *ad, struct vport *vp, struct ctl_error *er
 	if (r)
 		return fail_errno(r, vp->name, why, err);
 	ports_plug_place(vp, port);
+	adopt_via_open(vp);
 	worker_call(ad->vb->w, mark_dirty, ad);
 	return 0;
 }
@@ -403,6 +405,7 @@ static void del_member(struct adopted *ad, struct vport *vp)
 {
 	if (ad->gated)
 		trunk_gate_close(ad->trunk, vp->ifindex, TRUNK_EGRESS);
+	adopt_via_stop(ad->vb, vp);
 	ports_del(vp);
 }
 
@@ -430,6 +433,7 @@ void adopt_follow_exempt(struct vbridge *vb)
 			"%s: exempt frames come to the daemon and go on from there: the expression "
 			"%s",
 			vb->name, why);
+	adopt_via_exempt(vb);
 }
 
 /* ---- attaching and detaching ---- */
@@ -477,6 +481,7 @@ static void detach(struct adopted *ad)
 
 	if (!ad->trunk)
 		return;
+	adopt_via_stop(vb, NULL);
 	worker_call(vb->w, let_go, ad);
 	sys_bpf_synchronize(); /* one that began before may still take a frame */
 	worker_call(vb->w, drain_rx, ad);
@@ -712,13 +717,18 @@ static void follow_one(struct adopted *ad, bool gone, const struct netlink_link 
 			went_away(ad);
 			return;
 		}
-		for_each_port(p, ad->vb) if (p->host || p->self) ports_follow_place(p, l);
+		for_each_port(p, ad->vb) if (p->host || p->self)
+		{
+			adopt_via_follow(p, l->mtu);
+			ports_follow_place(p, l);
+		}
 		attach_if_needed(ad); /* if it failed before */
 		return;
 	}
 	if (vp && (gone || l->master != ad->ifindex)) {
 		del_member(ad, vp);
 	} else if (vp) {
+		adopt_via_follow(vp, l->mtu);
 		ports_follow_place(vp, l);
 		follow_state(vp, l);
 		if (ad->trunk && !vp->port && !open_place(ad, vp, &err)) /* it failed before */

@@ -30,6 +30,7 @@ struct adopted {
 	uint8_t n_replaced;          /* trunks, because somebody changed them */
 	bool replacing;              /* one of them, now: a closed bridge stays closed */
 	bool by_open;                /* goes with the last program that has it open */
+	bool xdp;                    /* members by XDP where that can be: daemon/adopt_via.h */
 	bool gated;                  /* the kernel drops what was not inspected: port/trunk.h */
 	struct loop_source *confirm; /* releases it; NULL: for good */
 	/* the worker's */

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Commands about bridges and devices of the kernel: adopt.add, adopt.release. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/compiler.h"
 #include "base/log.h"
 #include "daemon/adopt.h"
+#include "daemon/adopt_via.h"
 #include "daemon/cmd.h"
 #include "daemon/events.h"
 #include "daemon/ports.h"
 #include "port/driver.h"
+#include "port/take.h"
 #include "sys/loop.h"
 
 LOG_MODULE("daemon/cmd_adopt");
@@ -16,10 +19,13 @@ LOG_MODULE("daemon/cmd_adopt");
 #define CONFIRM_MAX_S 86400
 #define WHILE_OPEN    "while a program has it open or it fails closed"
 
+static const char *const ways[] = {"tc", "xdp", NULL};
+
 static const struct key add_args[] = {
 	{"bridge", KEY_STRING, KEY_REQUIRED, 0, 0},
 	{"fail", KEY_STRING, KEY_PLAIN, 0, 0},
 	{"exempt", KEY_STRING, KEY_PLAIN, 0, 0},
+	{"via", KEY_STRING, KEY_PLAIN, 0, 0, ways},
 	{"confirm", KEY_INT, KEY_PLAIN, 1, CONFIRM_MAX_S},
 	{"dry_run", KEY_BOOL, KEY_PLAIN, 0, 0},
 };
@@ -30,6 +36,7 @@ static const struct key release_args[] = {{"bridge", KEY_STRING, KEY_REQUIRED, 0
 struct dry_run {
 	struct cmd_call *c;
 	uint32_t master;
+	bool xdp;
 };
 
 static void would(struct cmd_call *c, const char *dev, const char *what)
@@ -37,26 +44,47 @@ static void would(struct cmd_call *c, const char *dev, const char *what)
 	cmd_row(c, json_pack("{s:s, s:s}", "ifname", dev, "what", what));
 }
 
+/* What a member gets, or a device that is no bridge. */
+static void would_take(const struct dry_run *dry, const char *dev)
+{
+	const char *why;
+	char text[160];
+
+	would(dry->c, dev, "tc program at ingress, " WHILE_OPEN);
+	if (!dry->xdp)
+		return;
+	if (take_check(dev, dry->c->d->pool, &why) == 0)
+		snprintf(text, sizeof(text),
+			 "XDP program in front of it, if its driver has native XDP");
+	else
+		snprintf(text, sizeof(text), "no XDP program: %s", why);
+	would(dry->c, dev, text);
+}
+
 static void would_attach(void *ctx, bool gone, const struct netlink_link *l)
 {
 	const struct dry_run *dry = ctx;
 
 	if (l->master == dry->master)
-		would(dry->c, l->name, "tc program at ingress, " WHILE_OPEN);
+		would_take(dry, l->name);
 }
 
 static int dry_run(struct cmd_call *c, const char *name)
 {
 	struct netlink_link l;
-	struct dry_run dry = {.c = c};
+	const char *via = cmd_arg(c, "via");
+	struct dry_run dry = {.c = c, .xdp = via && !strcmp(via, "xdp")};
 	int r = adopt_check(c->d, name, &l, &c->err);
 
 	if (r)
 		return r;
 	would(c, PORT_ENV_TRUNK "*", "helper device, made " WHILE_OPEN);
-	would(c, l.name, "tc program at ingress, " WHILE_OPEN);
-	would(c, l.name, "tc program at egress, " WHILE_OPEN);
 	dry.master = l.ifindex;
+	if (!strcmp(l.kind, "bridge"))
+		would(c, l.name, "tc program at ingress, " WHILE_OPEN);
+	else
+		would_take(&dry, l.name);
+	would(c, l.name, "tc program at egress, " WHILE_OPEN);
 	if (!strcmp(l.kind, "bridge"))
 		netlink_links(c->d->nl, would_attach, &dry);
 	return 0;
@@ -92,7 +120,7 @@ static int set_up(struct cmd_call *c, struct vbridge *vb)
 
 static int adopt_cmd(struct cmd_call *c)
 {
-	const char *name = cmd_arg(c, "bridge");
+	const char *name = cmd_arg(c, "bridge"), *via = cmd_arg(c, "via");
 	const uint64_t confirm_s = (uint64_t)cmd_arg_int(c, "confirm", 0);
 	struct vbridge *vb = bridges_find(c->d, name);
 	const bool there = vb && vb->adopted;
@@ -110,6 +138,8 @@ static int adopt_cmd(struct cmd_call *c)
 		return r;
 	}
 	/* commit: for good now, whoever had asked for it before */
+	if (via)
+		adopt_via_set(vb, !strcmp(via, "xdp"));
 	vb->adopted->by_open = false;
 	vb->adopted->confirm = loop_del(vb->adopted->confirm);
 	if (confirm_s)

@@ -14,6 +14,7 @@
 #include "daemon/events.h"
 #include "daemon/ports.h"
 #include "daemon/server.h"
+#include "port/trunk.h"
 #include "sys/bpf.h"
 #include "sys/clock.h"
 #include "sys/netlink.h"
@@ -83,6 +84,27 @@ static void note_attached(json_t *to, const struct vport *vp, bool egress, bool 
 						    (int)(all - min_of(ours, all))));
 }
 
+/* How a member's frames are taken in front of tc, or why they are not; nothing with `via tc`. */
+static void note_xdp(json_t *to, const struct vport *vp)
+{
+	const char *mode = vp->port ? trunk_xdp_mode(vp->port) : NULL;
+	const char *why = vp->port ? trunk_xdp_why(vp->port) : "";
+	struct trunk_counts n;
+	char how[40];
+
+	if (!mode) {
+		if (*why)
+			json_object_set_new(json_array_get(to, json_array_size(to) - 1), "no_xdp",
+					    json_string(why));
+		return;
+	}
+	trunk_place_counts(vp->port, &n);
+	snprintf(how, sizeof(how), "xdp %s", mode);
+	json_array_append_new(to, json_pack("{s:s, s:s, s:s, s:b, s:i, s:I}", "ifname", vp->name,
+					    "where", "ingress", "how", how, "gate", 0, "others", 0,
+					    "taken", (json_int_t)n.by_xdp));
+}
+
 static json_t *attached(struct vbridge *vb)
 {
 	const bool gated = vb->adopted->gated;
@@ -93,6 +115,7 @@ static json_t *attached(struct vbridge *vb)
 		const bool member = !vp->host && !vp->self;
 
 		note_attached(a, vp, false, !vp->host, vp->self && gated);
+		note_xdp(a, vp);
 		note_attached(a, vp, true, vp->host, member && gated);
 	}
 	return a;

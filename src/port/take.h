@@ -42,5 +42,7 @@ void take_stop(struct port *p);
  */
 int take_set_exempt(struct port *p, const struct sock_filter *prog, uint32_t n,
 		    const char **ret_why);
+/* Do frames of a device of this MTU fit the buffers? Longer ones would be overtaken by others. */
+bool take_fits(struct bufpool *pool, uint32_t mtu);
 /* Could it be opened, as far as can be told without? 0 or -errno with a fragment. */
 int take_check(const char *name, struct bufpool *pool, const char **ret_why);

@@ -4,8 +4,9 @@
  * and buffers are the driver's; the program is another one, and the device is left as it is (its
  * bridge has made it promiscuous, and the host may use it).
  *
- * Frames longer than a buffer, or than the device's MTU, are left to the tc program: these are
- * GSO frames of a TAP, or of a jumbo MTU, and there they stay whole.
+ * What is left to the tc program may be overtaken by what is not. So frames of one flow take one
+ * way: no device with an MTU larger than a buffer, and no TAP, whose user sends GSO frames among
+ * others. The program's check of the length is for what comes nevertheless.
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -36,20 +37,23 @@ LOG_MODULE("port/xdp_take");
 
 /* ---- programs ---- */
 
-static uint32_t len_max(const struct xdp_dev *dev, const struct take_config *cfg)
+/* Bytes of the longest frame that fits a buffer, when a tag was put back into it. */
+static uint32_t len_max(struct bufpool *pool)
 {
-	const uint32_t room =
-		bufpool_region(cfg->pool)->layout.params.buf_size - MEM_BUF_OFFSET - TAGS_SIZE;
+	return bufpool_region(pool)->layout.params.buf_size - MEM_BUF_OFFSET - TAGS_SIZE;
+}
 
-	return min_of(room, dev->mtu + FRAME_HEADER_SIZE + TAGS_SIZE);
+bool take_fits(struct bufpool *pool, uint32_t mtu)
+{
+	return mtu + FRAME_HEADER_SIZE + TAGS_SIZE <= len_max(pool);
 }
 
 /* What a program needs of the trunk before it is loaded. Both skeletons have the same parts. */
-#define SET_UP(o, dev, cfg)                                                                        \
+#define SET_UP(o, cfg)                                                                             \
 	({                                                                                         \
 		(o)->rodata->vd_shared_ofs = (cfg)->shared_ofs;                                    \
 		(o)->rodata->vd_place_ofs = (cfg)->place_ofs;                                      \
-		(o)->rodata->vd_len_max = len_max(dev, cfg);                                       \
+		(o)->rodata->vd_len_max = len_max((cfg)->pool);                                       \
 		bpf_map__reuse_fd((o)->maps.vd_take_vlans, (cfg)->vlans_fd)                        \
 			? : bpf_map__reuse_fd((o)->maps.vd_state, (cfg)->state_fd);                \
 	})
@@ -72,7 +76,7 @@ static int load_tag(struct xdp_prog *p, const struct xdp_dev *dev, const struct 
 	if (r == 0)
 		r = bpf_map__set_max_entries(o->maps.vd_xsks, dev->n_queues);
 	if (r == 0)
-		r = SET_UP(o, dev, cfg);
+		r = SET_UP(o, cfg);
 	if (r == 0)
 		r = take_tag_bpf__load(o);
 	if (r) {
@@ -100,7 +104,7 @@ static int load_plain(struct xdp_prog *p, const struct xdp_dev *dev, const struc
 	if (r == 0)
 		r = bpf_program__set_flags(o->progs.vd_take_rest, BPF_F_XDP_HAS_FRAGS);
 	if (r == 0)
-		r = SET_UP(o, dev, cfg);
+		r = SET_UP(o, cfg);
 	if (r == 0 && p->take_tag)
 		r = bpf_map__reuse_fd(o->maps.vd_xsks, p->xsks);
 	else if (r == 0)
@@ -197,10 +201,15 @@ static int check(const struct port_config *cfg, struct xdp_dev *dev, const char 
 		r = xdp_check_config(cfg, dev, ret_why);
 	if (r)
 		return error_trace(r);
-	if (strcmp(dev->driver, "bonding") == 0) {
+	*ret_why = NULL;
+	if (strcmp(dev->driver, "bonding") == 0)
 		*ret_why = "a bond: XDP would run on the devices in it";
+	else if (strcmp(dev->driver, "tun") == 0)
+		*ret_why = "a TAP: its user's GSO frames have to stay whole";
+	else if (!take_fits(cfg->pool, dev->mtu))
+		*ret_why = "its MTU is larger than a buffer";
+	if (*ret_why)
 		return error_origin(-EOPNOTSUPP);
-	}
 	if (!has_buffers(cfg->pool, dev->n_queues)) {
 		*ret_why = "too few free buffers for its queues";
 		return error_origin(-ENOBUFS);
