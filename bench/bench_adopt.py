@@ -19,7 +19,7 @@ import bench_netmap as N
 import e2e
 
 L = e2e.L
-KINDS = ["kernel", "adopted", "pass", "pass-copy", "trunk", "nfqueue", "nfqueue-batch"]
+KINDS = ["kernel", "adopted", "pass", "pass-copy", "pass-xdp", "trunk", "nfqueue", "nfqueue-batch"]
 METRICS = ["tcp_gbit", "tcp4_gbit", "frames_m", "ping_ms", "ping_p99_ms"]
 
 
@@ -28,9 +28,9 @@ class Contender(N.Contender):
         e2e.Contender.__init__(self, "trunk" if kind == "trunk" else "kernel")
         self.name = kind
         try:
-            if kind in ("adopted", "pass", "pass-copy"):
+            if kind in ("adopted", "pass", "pass-copy", "pass-xdp"):
                 self.daemon = self.lab.daemon()
-                self.daemon.cli("adopt", "br0")
+                self.daemon.cli("adopt", "br0", "via", "xdp" if kind == "pass-xdp" else "tc")
             if kind.startswith("pass"):
                 self.start_pass()
             elif kind.startswith("nfqueue"):

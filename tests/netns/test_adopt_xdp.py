@@ -327,13 +327,15 @@ def test_kinds_that_stay_with_tc(lab, daemon):
     daemon.cli("adopt", "br0", "via", "xdp")
     assert "TAP" in why_not(daemon, "tap7") and taken(daemon, "tap7") is None
     assert taken(daemon, a.port) == 0
-    for kind in ("dummy", "bond"):
-        lab.switch.ip("link", "add", "x7", "type", kind, check=False)
+    kinds = {"dummy": "native XDP", "bond": "bond", "veth peer name y7 numrxqueues 64": "buffers"}
+    for kind, why in kinds.items():
+        many = ["numrxqueues", "64"] if "veth" in kind else []
+        lab.switch.ip("link", "add", "x7", *many, "type", *kind.split(), check=False)
         if "x7" not in lab.switch.links():  # this kernel has none
             continue
         lab.switch.ip("link", "set", "x7", "master", "br0", "up")
         L.wait_for(lambda: any(r["ifname"] == "x7" for r in rows(daemon)), "it is inspected")
-        assert taken(daemon, "x7") is None and why_not(daemon, "x7"), rows(daemon)
+        assert taken(daemon, "x7") is None and why in why_not(daemon, "x7"), rows(daemon)
         lab.switch.ip("link", "del", "x7")
     p = Pass(lab, daemon)
     assert lost(a.ping(b.addr, 5)) == 0
