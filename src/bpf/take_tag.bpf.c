@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause)
 /*
  * As take.bpf.c, for devices whose driver may keep a VLAN tag beside the frame (xsk_tag.bpf.c). The
- * program is bound to its device, and such programs may call others by slots since kernel 6.15 or
- * so: where not, the second one leaves frames to the tc program while there is an expression.
+ * program is bound to its device. Not every kernel lets such a program call others by slots (6.18
+ * does): where not, the second one leaves frames to the tc program while there is an expression.
  */
 #include "bpf/take.h"
 
