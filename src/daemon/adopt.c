@@ -517,7 +517,8 @@ static bool is_needed(const struct vbridge *vb)
 {
 	const struct endpoints *es = vb->d->endpoints;
 
-	return is_closed(&vb->wb) || (es && endpoint_port_find(es, vb));
+	/* A device may lose frames when XDP comes or goes: not each time that a program ends. */
+	return vb->adopted->xdp || is_closed(&vb->wb) || (es && endpoint_port_find(es, vb));
 }
 
 const char *adopt_state(const struct adopted *ad)
@@ -672,6 +673,19 @@ static void attach_if_needed(struct adopted *ad)
 	if (!ad->trunk && is_needed(ad->vb) &&
 	    netlink_get_index(ad->vb->d->nl, ad->ifindex, &l) == 0 && attach(ad, &err))
 		log_warn("%s", err.text);
+}
+
+void adopt_set_via(struct vbridge *vb, bool xdp)
+{
+	struct adopted *ad = vb->adopted;
+
+	ad->xdp = xdp;
+	if (ad->trunk && !is_needed(vb))
+		detach(ad);
+	else if (ad->trunk)
+		adopt_via_set(vb, xdp);
+	else
+		attach_if_needed(ad);
 }
 
 /* The trunk's device was deleted by somebody, or is of no use any more: another one. */

@@ -70,6 +70,8 @@ bool adopt_open_gates(struct daemon *d, const struct netlink_link *bridge);
  * the kernel. */
 void adopt_follow_fail(struct vbridge *vb);
 void adopt_follow_exempt(struct vbridge *vb);
+/* Members by XDP (daemon/adopt_via.h) or not, from now on. With XDP programs stay attached. */
+void adopt_set_via(struct vbridge *vb, bool xdp);
 /*
  * Takes programs off the kernel's devices, but gates stay; netmap programs are gone already. Of
  * bridges_close().

@@ -128,10 +128,7 @@ void adopt_via_open(struct vport *vp)
 
 void adopt_via_set(struct vbridge *vb, bool xdp)
 {
-	struct adopted *ad = vb->adopted;
-
-	ad->xdp = xdp;
-	for_each_port(vp, vb) if (vp->port && is_device(vb, vp)) set_one(ad, vp, xdp);
+	for_each_port(vp, vb) if (vp->port && is_device(vb, vp)) set_one(vb->adopted, vp, xdp);
 }
 
 void adopt_via_follow(struct vport *vp, uint32_t mtu)

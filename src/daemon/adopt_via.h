@@ -16,7 +16,7 @@ struct vport;
 void adopt_via_open(struct vport *vp);
 /* Before a place is closed, or all are (only NULL): what was taken by XDP goes on. */
 void adopt_via_stop(struct vbridge *vb, struct vport *only);
-/* From now on, also where frames are taken already. */
+/* From now on, where frames are taken already. */
 void adopt_via_set(struct vbridge *vb, bool xdp);
 /* The MTU of its device may have changed; vp has the old one. */
 void adopt_via_follow(struct vport *vp, uint32_t mtu);

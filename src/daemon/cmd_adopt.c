@@ -6,7 +6,6 @@
 #include "base/compiler.h"
 #include "base/log.h"
 #include "daemon/adopt.h"
-#include "daemon/adopt_via.h"
 #include "daemon/cmd.h"
 #include "daemon/events.h"
 #include "daemon/ports.h"
@@ -139,7 +138,7 @@ static int adopt_cmd(struct cmd_call *c)
 	}
 	/* commit: for good now, whoever had asked for it before */
 	if (via)
-		adopt_via_set(vb, !strcmp(via, "xdp"));
+		adopt_set_via(vb, !strcmp(via, "xdp"));
 	vb->adopted->by_open = false;
 	vb->adopted->confirm = loop_del(vb->adopted->confirm);
 	if (confirm_s)

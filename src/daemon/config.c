@@ -42,7 +42,9 @@ static const struct key access_keys[] = {
 	{"users", KEY_STRINGS, KEY_PLAIN, 0, 0},
 	{"groups", KEY_STRINGS, KEY_PLAIN, 0, 0},
 };
+static const char *const vias[] = {"tc", "xdp", NULL};
 static const struct key adopt_keys[] = {
+	{"via", KEY_STRING, KEY_PLAIN, 0, 0, vias},
 	{"intercept", KEY_STRINGS, KEY_PLAIN, 0, 0},
 	{"access", KEY_STRINGS, KEY_PLAIN, 0, 0},
 };
@@ -433,10 +435,13 @@ static int bridge_item(struct parse *p, const char *name, yaml_node_t *k, yaml_n
 static int adopt_member(struct parse *p, const char *key, yaml_node_t *k, yaml_node_t *v, void *ctx)
 {
 	const struct key_table table = KEY_TABLE(adopt_keys);
+	const struct key *def = key_find(&table, 1, key);
 	struct item *it = ctx;
 
-	if (!key_find(&table, 1, key))
+	if (!def)
 		return unknown_key(p, k, &table, 1);
+	if (!strcmp(key, "via"))
+		return take_value(p, def, v, it->object, it->own);
 	if (!strcmp(key, "access"))
 		return access_list(p, k, v, it->own);
 	return intercept_settings(p, v, it->own, it->object);

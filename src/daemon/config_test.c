@@ -123,6 +123,7 @@ static void adoptions(void **state)
 	config_free(c);
 	bad("adopt:\n  br0:\n    acces: {}\n",
 	    "v.yaml:3: unknown key \"acces\", did you mean \"access\"?");
+	bad("adopt:\n  br0:\n    via: wire\n", "v.yaml:3: adopt br0: via wire: not one of tc, xdp");
 	bad("adopt:\n  br0:\n    intercept: {fail: half}\n",
 	    "v.yaml:3: adopt br0: fail half: not one of open, closed");
 	bad("adopt:\n  br/0:\n",

@@ -10,6 +10,14 @@
 
 LOG_MODULE("daemon/plan_adopt");
 
+/* "tc", or what the text says. */
+static const char *via_of(const json_t *a)
+{
+	const char *via = plan_text(a, "via");
+
+	return via ? via : "tc";
+}
+
 int plan_adopt_one(struct plan *p, const json_t *a)
 {
 	const char *name = plan_text(a, "name");
@@ -24,12 +32,21 @@ int plan_adopt_one(struct plan *p, const json_t *a)
 		return 0;
 	}
 	if (!vb || !vb->adopted || vb->adopted->by_open) {
-		r = plan_step(p, a, "adopt.add", json_pack("{s:s}", "bridge", name));
+		r = plan_step(p, a, "adopt.add",
+			      json_pack("{s:s, s:s}", "bridge", name, "via", via_of(a)));
 		if (r)
 			return r;
 		if (!vb)
 			plan_push_undo(p, "adopt.release", json_pack("{s:s}", "bridge", name));
 		plan_note(p, json_sprintf("adopt %s", name));
+	} else if (before && strcmp(via_of(before), via_of(a))) {
+		r = plan_step(p, a, "adopt.add",
+			      json_pack("{s:s, s:s}", "bridge", name, "via", via_of(a)));
+		if (r)
+			return r;
+		plan_push_undo(p, "adopt.add",
+			       json_pack("{s:s, s:s}", "bridge", name, "via", via_of(before)));
+		plan_note(p, json_sprintf("adopt %s via %s", name, via_of(a)));
 	}
 	return plan_intercept(p, a, before);
 }
@@ -62,7 +79,9 @@ static void push_undo_release(struct plan *p, const struct vbridge *vb)
 
 	json_object_set_new(values, "bridge", json_string(vb->name));
 	plan_push_undo(p, "intercept.set", values);
-	plan_push_undo(p, "adopt.add", json_pack("{s:s}", "bridge", vb->name));
+	plan_push_undo(p, "adopt.add",
+		       json_pack("{s:s, s:s}", "bridge", vb->name, "via",
+				 vb->adopted->xdp ? "xdp" : "tc"));
 }
 
 void plan_release(struct plan *p, bool moving)

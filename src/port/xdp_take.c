@@ -53,9 +53,9 @@ bool take_fits(struct bufpool *pool, uint32_t mtu)
 	({                                                                                         \
 		(o)->rodata->vd_shared_ofs = (cfg)->shared_ofs;                                    \
 		(o)->rodata->vd_place_ofs = (cfg)->place_ofs;                                      \
-		(o)->rodata->vd_len_max = len_max((cfg)->pool);                                       \
+		(o)->rodata->vd_len_max = len_max((cfg)->pool);                                    \
 		bpf_map__reuse_fd((o)->maps.vd_take_vlans, (cfg)->vlans_fd)                        \
-			? : bpf_map__reuse_fd((o)->maps.vd_state, (cfg)->state_fd);                \
+			?: bpf_map__reuse_fd((o)->maps.vd_state, (cfg)->state_fd);                 \
 	})
 
 /* slots: the program may call others. */

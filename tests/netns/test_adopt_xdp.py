@@ -438,3 +438,22 @@ def test_sentences(net):
     d.cli("adopt", "br0", "via", "tc")
     assert "xdp" not in d.cli("status").stdout
     assert "XDP" not in d.cli("status").stdout
+
+
+def test_by_configuration(lab, daemon):
+    """`via` in the file, changed and taken out by a reload; an error elsewhere leaves it as it was."""
+    a, b = lab.add_hosts(2)
+    kernel_bridge(lab, a, b)
+    conf = lab.dir / "v.yaml"
+    conf.write_text("adopt:\n  br0:\n    via: xdp\n")
+    daemon.cli("reload", conf)
+    assert taken(daemon, a.port) == taken(daemon, b.port) == 0, rows(daemon)
+    conf.write_text("adopt:\n  br0:\n    via: tc\nbridges:\n  br1:\n    ports: [{name: nosuchdev, driver: warp}]\n")
+    daemon.fails("reload", conf)
+    assert taken(daemon, a.port) == 0
+    conf.write_text("adopt:\n  br0:\n")
+    daemon.cli("reload", conf)
+    assert rows(daemon) == [], "nothing is attached, for no program has it open"
+    p = Pass(lab, daemon)
+    assert taken(daemon, a.port) is None and lost(a.ping(b.addr)) == 0
+    p.end()
