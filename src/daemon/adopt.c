@@ -396,7 +396,7 @@ static void add_member(struct adopted *ad, const struct netlink_link *l)
 	if (add_place(ad, l, false, false, &err))
 		warn_uninspected(ad, l->name, &err);
 	adopt_vlan_all(ad);
-	if (ad->gated && find_member(ad->vb, l->ifindex))
+	if (ad->gated && ad->trunk && find_member(ad->vb, l->ifindex))
 		set_gate(ad, l->ifindex, TRUNK_EGRESS, l->name);
 }
 
@@ -565,6 +565,7 @@ static int appear(struct adopted *ad, const struct netlink_link *l, struct ctl_e
 	int r;
 
 	ad->ifindex = l->ifindex;
+	ad->gated = false; /* attach() sees to gates */
 	r = add_place(ad, l, false, true, err);
 	if (!r)
 		r = add_place(ad, l, true, false, err);
@@ -622,7 +623,7 @@ void adopt_release(struct vbridge *vb)
 	struct adopted *ad = vb->adopted;
 
 	events_link(vb->d, "release", vb, NULL);
-	if (ad->gated && ad->trunk) {
+	if (ad->gated) {
 		ad->gated = false;
 		set_gates(ad);
 	}

@@ -35,7 +35,8 @@ def attached(ns):
             r[dev] = 1
             continue
         for way, name in ((BPF_TCX_INGRESS, "ingress"), (BPF_TCX_EGRESS, "egress")):
-            n = tcx_count(ns, dev, way) + ns.run("tc", "filter", "show", "dev", dev, name, check=False).count(" handle ")
+            filters = ns.run("tc", "filter", "show", "dev", dev, name, check=False)
+            n = tcx_count(ns, dev, way) + filters.count(" handle ")
             if n:
                 r[dev, name] = n
     return r
@@ -284,6 +285,26 @@ def test_closed_while_the_bridge_is_away(idle):
     b.silent(), a.silent()
     a.raw.send(L.frame(b.mac, a.mac, b"uninspected"))
     assert hears(b, b"uninspected") == 0
+
+
+def test_closed_bridge_made_again_unseen(idle):
+    """Gone and back with its members before the daemon hears of any of it."""
+    lab, d, a, b = idle
+    d.cli("intercept", "br0", "fail", "closed")
+    before = lab.switch.link("br0")["ifindex"]
+    os.kill(d.pid, signal.SIGSTOP)
+    lab.switch.ip("link", "del", "br0")
+    kernel_bridge(lab, a, b)
+    L.sh("kill", "-CONT", *L.sh("ip", "netns", "pids", lab.switch.name).split())
+    assert lab.switch.link("br0")["ifindex"] != before
+    L.wait_for(lambda: a.port in d.cli("show", "br0").stdout and b.port in d.cli("show", "br0").stdout, "it is back")
+    assert state_of(d) == "attached"
+    at = attached(lab.switch)
+    assert at[a.port, "egress"] == at[b.port, "egress"] == 1 and at["br0", "ingress"] == 2, at
+    assert " 0 received" in a.ping(b.addr, 3, "-w", "1", check=False)
+    d.cli("intercept", "br0", "fail", "open")
+    assert attached(lab.switch) == {}
+    assert lost(a.ping(b.addr)) == 0
 
 
 def test_confirm_with_a_program(net):
