@@ -41,13 +41,19 @@ struct egress_list {
 	struct frame *frames[EGRESS_MAX];
 };
 
+/* Two forms with other VLAN tags of each frame, and one more for the host's share if that was with
+ * a program. */
+#define EGRESS_FORMS_MAX (3 * BATCH_MAX)
+
 /*
  * What bridge_forward() produced. Only lists of ports named in used[0..n_used-1] hold frames; the
  * caller sets n of those to 0 when it has transmitted them (egress_reset). Frame descriptors stay
- * valid until the batch they came in is reused.
+ * valid until then, and until the batch they came in is reused.
  */
 struct egress {
 	uint32_t n_used;
+	uint32_t n_forms;
+	struct frame forms[EGRESS_FORMS_MAX]; /* of frames of the batch, with bytes of their own */
 	uint16_t used[EGRESS_N];
 	struct egress_list lists[EGRESS_N]; /* by port number; allocate once, not on the stack */
 };
@@ -67,6 +73,7 @@ static inline void egress_reset(struct egress *e)
 	for (uint32_t i = 0; i < e->n_used; i++)
 		e->lists[e->used[i]].n = 0;
 	e->n_used = 0;
+	e->n_forms = 0;
 }
 
 /* How the engine handles buffers without knowing where they live. Owner: the worker. */
@@ -79,8 +86,14 @@ struct buf_ops {
 	/* References that a buffer has. */
 	uint32_t (*refs)(void *ctx, uint32_t buf);
 	/*
-	 * A buffer of at least size bytes with 64 bytes of headroom in front of *ret_data; one
-	 * reference. Returns the handle, or 0 when there is none (handle 0 is never given out).
+	 * A buffer of at least size bytes from *ret_data on; one reference. Returns the handle, or
+	 * 0 when there is none (handle 0 is never given out).
 	 */
 	uint32_t (*get)(void *ctx, uint32_t size, uint8_t **ret_data);
+	/*
+	 * How many bytes of a buffer may be written to in front of data, and how many from data on.
+	 * In front of where a region's buffer starts there are none, for a program may have them.
+	 */
+	void (*room)(void *ctx, uint32_t buf, const uint8_t *data, uint32_t *ret_before,
+		     uint32_t *ret_from);
 };

@@ -10,6 +10,7 @@
 
 #include "base/compiler.h"
 #include "core/drop.h"
+#include "core/vlan.h"
 
 #define BPORT_NAME_SIZE 16 /* IFNAMSIZ */
 
@@ -66,10 +67,12 @@ struct bport {
 	struct bport_counters counters _cacheline_;
 	/* cold */
 	char name[BPORT_NAME_SIZE];
-	uint64_t mac;             /* own address: a local FDB entry */
-	uint32_t mtu;             /* bytes of payload */
-	uint32_t fdb_max_learned; /* 0 = no limit */
-	void *owner;              /* the daemon's object for this port; opaque here */
+	uint64_t mac;                        /* own address: a local FDB entry */
+	uint32_t mtu;                        /* bytes of payload */
+	uint32_t fdb_max_learned;            /* 0 = no limit */
+	void *owner;                         /* the daemon's object for this port; opaque here */
+	struct vlan_counters *vlan_counters; /* VLAN_N of them; NULL: not counted per port */
+	struct vlan_set vlans _cacheline_;   /* one line of it is hot while VLANs are filtered */
 };
 
 /*

@@ -71,6 +71,7 @@ static void local_add(struct bridge *br, uint64_t mac, uint16_t no)
 	if (fdb_get(br->fdb, mac, 0, &e) && e.kind == FDB_LOCAL && e.port != 0)
 		return;
 	fdb_add(br->fdb, mac, 0, no, FDB_LOCAL, true);
+	bridge_vlan_own(br, mac);
 }
 
 /* Gives mac to whoever still has it: a port, else the bridge. */
@@ -192,9 +193,17 @@ struct bridge *bridge_new(const struct bridge_config *cfg, const struct bridge_o
 	br->mac = cfg->mac;
 	br->nowhere.link_up = true;
 	br->nowhere.state = BPORT_FORWARDING;
+	br->vlan.set = vlan_settings_default();
+	bridge_vlan_set(br, &br->vlan.set); /* without counters it does not fail */
 	intercept_init(&br->intercept, cfg->hash_key);
 	local_add(br, br->mac, 0);
 	return br;
+}
+
+static void port_free(struct bport *p)
+{
+	free(p->vlan_counters);
+	free(p);
 }
 
 struct bridge *bridge_free(struct bridge *br)
@@ -202,8 +211,9 @@ struct bridge *bridge_free(struct bridge *br)
 	if (!br)
 		return NULL;
 	for (uint32_t i = 0; i < br->n_ports; i++)
-		free(br->ports[i]);
+		port_free(br->ports[i]);
 	fdb_free(br->fdb);
+	free(br->vlan.counters);
 	free(br);
 	return NULL;
 }
@@ -303,8 +313,12 @@ int bridge_port_add(struct bridge *br, const struct bport_config *cfg, struct bp
 	p = aligned_alloc(64, sizeof(*p));
 	if (!p)
 		return error_origin(-ENOMEM);
-	/* commit */
 	memset(p, 0, sizeof(*p));
+	if (bridge_vlan_port(br, p)) {
+		port_free(p);
+		return error_origin(-ENOMEM);
+	}
+	/* commit */
 	memcpy(p->name, cfg->name, sizeof(p->name) - 1);
 	p->no = no;
 	p->state = cfg->link_up ? BPORT_FORWARDING : BPORT_DISABLED;
@@ -345,7 +359,7 @@ void bridge_port_del(struct bridge *br, struct bport *port)
 	/* the number may get another owner */
 	fdb_set_port_limit(br->fdb, port->no, 0);
 	follow_ports(br);
-	free(port);
+	port_free(port);
 }
 
 struct bport *bridge_port(const struct bridge *br, uint16_t no)

@@ -15,6 +15,7 @@
 #include "core/bport.h"
 #include "core/fdb.h"
 #include "core/intercept.h"
+#include "core/vlan.h"
 
 /* Positive outcomes. */
 enum bridge_error {
@@ -143,6 +144,28 @@ void bridge_port_set_flags(struct bridge *br, struct bport *port, uint8_t mask, 
  */
 void bridge_port_set_state(struct bridge *br, struct bport *port, enum bport_state state);
 void bridge_port_set_fdb_limit(struct bridge *br, struct bport *port, uint32_t max_learned);
+
+/*
+ * VLANs (bridge_vlan.c). Sets of ports are kept whether VLANs are filtered or not; a port begins
+ * with the default PVID, untagged, and so does the host's. Bridges of the kernel filter nothing.
+ */
+const struct vlan_settings *bridge_vlan_settings(const struct bridge *br);
+/*
+ * Applies all settings. Filtering or protocol changed: what was learned is forgotten. Another
+ * default PVID: ports that have the old one as it was given to them get the new one, unless they
+ * have that already. 0, or -ENOMEM and nothing is changed.
+ */
+int bridge_vlan_set(struct bridge *br, const struct vlan_settings *s);
+/* vlan_add() for a port. Returns how many VLANs are not as before. */
+uint32_t bridge_vlan_add(struct bridge *br, struct bport *port, uint16_t first, uint16_t last,
+			 unsigned int flags);
+/* vlan_del(); what was learned on the port in these VLANs is forgotten. */
+uint32_t bridge_vlan_del(struct bridge *br, struct bport *port, uint16_t first, uint16_t last);
+/* Makes the port's set this one; when VLANs leave it, all that was learned on it is forgotten. */
+void bridge_vlan_replace(struct bridge *br, struct bport *port, const struct vlan_set *want);
+/* Counters of a VLAN on that port, or of the bridge if they are not counted per port. */
+struct vlan_counters bridge_vlan_counters(const struct bridge *br, const struct bport *port,
+					  uint16_t vid);
 
 /*
  * Pass 1 (input.c). Decides each frame of a batch that came in on `in`: counts, checks, learns,

@@ -8,6 +8,14 @@
 #include "base/mac.h"
 #include "core/bridge.h"
 
+/* VLAN filtering of a bridge. */
+struct vlans {
+	struct vlan_settings set;
+	struct vlan_counters *counters; /* VLAN_N of them; NULL: nothing is counted */
+	bool on;                        /* set.filtering, and the bridge is ours */
+	uint16_t group_fwd_required;    /* reserved addresses that a provider bridge lets pass */
+};
+
 struct bridge {
 	/* hot: read for each frame or batch */
 	struct fdb *fdb;
@@ -19,6 +27,7 @@ struct bridge {
 	struct bridge_settings set;
 	struct buf_ops bufs;
 	struct bridge_ops ops;
+	struct vlans vlan;
 	struct intercept intercept;
 	struct bport nowhere; /* ingress of frames without one; number 0, flags 0 */
 	struct bport *by_no[PORTS_MAX] _cacheline_; /* by port number; NULL: free */
@@ -58,6 +67,38 @@ static inline struct bport *port_by_no(const struct bridge *br, uint16_t no)
 	return no < PORTS_MAX ? br->by_no[no] : NULL;
 }
 
+/* The VLAN of a frame that comes in on `in`, into f->vid: 0 if it may not, or VLANs do not matter.
+ */
+static inline void vlan_ingress(const struct bridge *br, const struct bport *in, struct frame *f)
+{
+	f->vid = vlan_of(&in->vlans, br->vlan.set.protocol, f);
+}
+
+/* Whether VLAN ingress says no to f. */
+static inline bool vlan_refused(const struct bridge *br, const struct frame *f)
+{
+	return unlikely(br->vlan.on) && !f->vid;
+}
+
+/* Counts f, which has been accepted. */
+static inline void vlan_count_rx(const struct bridge *br, const struct bport *in,
+				 const struct frame *f)
+{
+	if (likely(!br->vlan.counters))
+		return;
+	br->vlan.counters[f->vid].rx_packets++;
+	br->vlan.counters[f->vid].rx_bytes += f->len;
+	if (!in->vlan_counters)
+		return;
+	in->vlan_counters[f->vid].rx_packets++;
+	in->vlan_counters[f->vid].rx_bytes += f->len;
+}
+
+/* A new port: its VLANs and counters. 0 or -ENOMEM. bridge_vlan.c */
+int bridge_vlan_port(const struct bridge *br, struct bport *p);
+/* An address is local from now on: whoever had it in some VLAN does not any more. bridge_vlan.c */
+void bridge_vlan_own(struct bridge *br, uint64_t mac);
+
 /* Tells the owner, if it listens. */
 void bridge_emit(const struct bridge *br, const struct bridge_event *e);
 /* Lets the FDB know the time of a batch or tick. */
@@ -77,7 +118,9 @@ static inline bool reserved_passes(const struct bridge *br, const struct bport *
 {
 	unsigned x = dst & 0xf;
 
-	return x == 0 || ((br->set.group_fwd_mask | in->group_fwd_mask) >> x & 1);
+	return x == 0 ||
+	       ((br->set.group_fwd_mask | in->group_fwd_mask | br->vlan.group_fwd_required) >> x &
+		1);
 }
 
 /* Why frames may not come in through a port that does not forward. */

@@ -22,12 +22,12 @@ static bool floods_anywhere(const struct bridge *br, const struct bport *in, con
 {
 	const uint8_t need = flood_flag(f);
 
-	if (floods_to_host(br, in, f) && br->host && br->host->link_up)
+	if (floods_to_host(br, in, f))
 		return true;
 	for (uint32_t i = 0; i < br->n_ports; i++) {
 		const struct bport *p = br->ports[i];
 
-		if (!p->host && floods_to(p, in, need) && !exceeds_mtu(p, f))
+		if (!p->host && floods_to(p, in, f, need) && !exceeds_mtu(p, f, edit_for(br, p, f)))
 			return true;
 	}
 	return false;
@@ -47,7 +47,7 @@ static inline bool goes_on(const struct bridge *br, const struct bport *in, cons
 	p = port_by_no(br, f->out_port);
 	if (unlikely(p && p->host))
 		return host_refuses(br, f) == DROP_N;
-	return port_refuses(in, p, f) == DROP_N;
+	return port_refuses(br, in, p, f) == DROP_N;
 }
 
 /*

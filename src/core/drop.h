@@ -13,7 +13,7 @@
 #include "base/compiler.h"
 
 #define DROP_LIST(X)                                                                               \
-	X(RUNT, "runt", "shorter than an Ethernet header")                                         \
+	X(RUNT, "runt", "shorter than its Ethernet header, or than its VLAN tag")                  \
 	X(INVALID_SOURCE, "invalid-source", "the source address is zero or a group address")       \
 	X(PORT_DISABLED, "port-disabled", "the ingress port is disabled: no link, or by command")  \
 	X(INGRESS_STATE, "ingress-state", "the ingress port is blocking or listening")             \
@@ -22,6 +22,9 @@
 	X(PAUSE, "pause", "pause frames never pass a bridge (IEEE 802.3 annex 31B)")               \
 	X(RESERVED, "reserved",                                                                    \
 	  "reserved group address that may not pass, and no host port to take it")                 \
+	X(VLAN_INGRESS, "vlan-ingress", "tagged with a VLAN that the ingress port is not in")      \
+	X(VLAN_NO_PVID, "vlan-no-pvid", "of no VLAN, and the ingress port has no PVID")            \
+	X(VLAN_EGRESS, "vlan-egress", "of a VLAN that the egress port is not in")                  \
 	X(SAME_PORT, "same-port", "the destination is behind the port the frame came from")        \
 	X(ISOLATED, "isolated", "both ingress and egress port are isolated")                       \
 	X(EGRESS_STATE, "egress-state", "the egress port is not forwarding")                       \

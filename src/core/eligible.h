@@ -12,16 +12,26 @@
 /* The length that counts for a frame longer than a port sends (forward.c). */
 uint32_t bridge_wire_len(const struct frame *f);
 
-static inline uint32_t tag_allowance(const struct frame *f)
+/* How f has to be changed for p, whose VLANs are filtered if f has one. */
+static inline enum vlan_edit edit_for(const struct bridge *br, const struct bport *p,
+				      const struct frame *f)
 {
-	return f->n_tags > 0 ? FRAME_TAG_SIZE : 0;
+	return unlikely(f->vid) ? vlan_edit_for(&p->vlans, br->vlan.set.protocol, f) : VLAN_KEEP;
 }
 
-/* True when f is too long for p. Not asked for the host's port: there is no limit upwards, as in
- * Linux. */
-static inline bool exceeds_mtu(const struct bport *p, const struct frame *f)
+/* False when f is of a VLAN that p is not in. */
+static inline bool in_vlan_of(const struct bport *p, const struct frame *f)
 {
-	uint32_t limit = p->max_len + tag_allowance(f);
+	return likely(!f->vid) || vlan_has(&p->vlans, f->vid);
+}
+
+/* True when f, after that edit, is too long for p. Not asked for the host's port: there is no limit
+ * upwards, as in Linux. */
+static inline bool exceeds_mtu(const struct bport *p, const struct frame *f, enum vlan_edit e)
+{
+	const int32_t by = vlan_growth(e);
+	const bool tagged = f->n_tags * (int32_t)FRAME_TAG_SIZE + by > 0;
+	const int64_t limit = (int64_t)p->max_len + (tagged ? FRAME_TAG_SIZE : 0) - by;
 
 	return unlikely(f->len > limit) && bridge_wire_len(f) > limit;
 }
@@ -43,10 +53,19 @@ static inline uint8_t flood_flag(const struct frame *f)
 
 /* Whether a flood reaches p at all; the frame's length is another question. A port without a link
  * is not forwarding. */
-static inline bool floods_to(const struct bport *p, const struct bport *in, uint8_t need)
+static inline bool floods_to(const struct bport *p, const struct bport *in, const struct frame *f,
+			     uint8_t need)
 {
 	return p->state == BPORT_FORWARDING && (p->flags & need) == need &&
-	       (p != in || p->flags & BPORT_HAIRPIN_FLAG) && !both_isolated(in, p);
+	       (p != in || p->flags & BPORT_HAIRPIN_FLAG) && !both_isolated(in, p) &&
+	       in_vlan_of(p, f);
+}
+
+/* A promiscuous host gets frames of VLANs that it is not in as well, with their tag, as in Linux.
+ */
+static inline bool host_in_vlan(const struct bridge *br, const struct frame *f)
+{
+	return br->set.promisc || in_vlan_of(br->host, f);
 }
 
 /*
@@ -56,14 +75,15 @@ static inline bool floods_to(const struct bport *p, const struct bport *in, uint
 static inline bool floods_to_host(const struct bridge *br, const struct bport *in,
 				  const struct frame *f)
 {
-	if (f->flags & (FRAME_LOCAL | FRAME_NO_HOST))
+	if (!br->host || !br->host->link_up || f->flags & (FRAME_LOCAL | FRAME_NO_HOST) ||
+	    !host_in_vlan(br, f))
 		return false;
 	return mac_is_group(f->dst) || br->set.promisc || in == &br->nowhere;
 }
 
 /* Why p, no host's port, does not take a frame for a known address; DROP_N: it does. */
-static inline enum drop_reason port_refuses(const struct bport *in, const struct bport *p,
-					    const struct frame *f)
+static inline enum drop_reason port_refuses(const struct bridge *br, const struct bport *in,
+					    const struct bport *p, const struct frame *f)
 {
 	if (unlikely(!p))
 		return DROP_NO_EGRESS;
@@ -73,7 +93,9 @@ static inline enum drop_reason port_refuses(const struct bport *in, const struct
 		return DROP_EGRESS_STATE;
 	if (unlikely(both_isolated(in, p)))
 		return DROP_ISOLATED;
-	if (exceeds_mtu(p, f))
+	if (unlikely(!in_vlan_of(p, f)))
+		return DROP_VLAN_EGRESS;
+	if (exceeds_mtu(p, f, edit_for(br, p, f)))
 		return DROP_EGRESS_MTU;
 	return DROP_N;
 }
@@ -88,6 +110,6 @@ static inline struct bport *refused_at(struct bport *in, struct bport *p, enum d
 static inline enum drop_reason host_refuses(const struct bridge *br, const struct frame *f)
 {
 	if (likely(br->host && br->host->link_up))
-		return DROP_N;
+		return likely(host_in_vlan(br, f)) ? DROP_N : DROP_VLAN_EGRESS;
 	return !br->host && mac_is_reserved(f->dst) ? DROP_RESERVED : DROP_HOST_DOWN;
 }

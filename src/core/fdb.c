@@ -411,6 +411,7 @@ enum fdb_learn_result fdb_learn_slow_(struct fdb *f, uint64_t mac, uint16_t vid,
 {
 	uint64_t key = fdb_key_(mac, vid);
 	enum fdb_learn_result r;
+	enum fdb_kind local;
 	struct fdb_slot *s;
 	uint16_t old_port;
 
@@ -418,6 +419,8 @@ enum fdb_learn_result fdb_learn_slow_(struct fdb *f, uint64_t mac, uint16_t vid,
 	if (!f->hot.expire_s)
 		return FDB_DISABLED;
 	s = find_live(f, key, hash);
+	if (!s && vid && fdb_lookup_local_(f, mac, &local) >= 0)
+		return FDB_KEPT;
 	if (!s)
 		return learn_new(f, key, hash, port, sticky);
 	if (fdb_kind_(s->word) == FDB_LOCAL)
@@ -449,6 +452,17 @@ bool fdb_restore(struct fdb *f, uint64_t mac, uint16_t vid, uint16_t port, uint3
 		return false;
 	fdb_find_(&f->hot, key, hash)->seen_s = f->hot.now_s - age_s;
 	return true;
+}
+
+/* The other look of fdb_lookup(): an address that is ours is in VLAN 0. */
+int fdb_lookup_local_(const struct fdb *f, uint64_t mac, enum fdb_kind *ret_kind)
+{
+	const struct fdb_slot *s = fdb_find_(&f->hot, fdb_key_(mac, 0), fdb_hash(f, mac, 0));
+
+	if (!s || fdb_kind_(s->word) != FDB_LOCAL)
+		return -1;
+	*ret_kind = FDB_LOCAL;
+	return s->port;
 }
 
 /* Buckets and their bits, in whole cache lines. */
@@ -549,8 +563,10 @@ int fdb_del(struct fdb *f, uint64_t mac, uint16_t vid, uint16_t port)
 
 static bool flush_matches(const struct fdb_slot *s, const struct fdb_flush *what)
 {
+	const int vid = (int)(s->word >> FDB_VID_SHIFT_);
+
 	return (what->port < 0 || s->port == what->port) &&
-	       (what->vid < 0 || (int)(s->word >> FDB_VID_SHIFT_) == what->vid) &&
+	       (what->vid < 0 || (vid >= what->vid && vid <= max_of(what->vid, what->vid_last))) &&
 	       (what->all_kinds || fdb_ages_(s->word));
 }
 

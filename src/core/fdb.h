@@ -21,7 +21,11 @@ enum fdb_kind {
 	FDB_DYNAMIC, /* learned; ages; moves */
 	FDB_STATIC,  /* added by a user; neither ages nor moves */
 	FDB_STICKY,  /* learned (on a sticky port) or added; ages unless added; never moves */
-	FDB_LOCAL,   /* an address of the bridge or of one of its ports: deliver to the host */
+	/*
+	 * An address of the bridge or of one of its ports: deliver to the host. In VLAN 0 it holds
+	 * in every VLAN that has no entry of its own for the address.
+	 */
+	FDB_LOCAL,
 	FDB_KIND_N
 };
 
@@ -67,7 +71,8 @@ static inline uint32_t fdb_hash(const struct fdb *fdb, uint64_t mac, uint16_t vi
 /* Starts loading the bucket of that hash. */
 static inline void fdb_prefetch(const struct fdb *fdb, uint32_t hash);
 
-/* Port number where mac is, and its kind; -1 if unknown, aged out or flushed. */
+/* Port number where mac is, and its kind; -1 if unknown, aged out or flushed. An address that is
+ * not known in its VLAN may be local. */
 static inline int fdb_lookup(const struct fdb *fdb, uint64_t mac, uint16_t vid, uint32_t hash,
 			     enum fdb_kind *ret_kind);
 /* Notes that mac was seen as a source on port. sticky: the port has the sticky flag. */
@@ -96,6 +101,7 @@ int fdb_del(struct fdb *fdb, uint64_t mac, uint16_t vid, uint16_t port);
 struct fdb_flush {
 	int port;
 	int vid;
+	int vid_last; /* of a range that begins with vid; 0: vid alone */
 	bool all_kinds;
 };
 uint32_t fdb_flush(struct fdb *fdb, const struct fdb_flush *what);

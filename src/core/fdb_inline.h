@@ -51,6 +51,8 @@ struct fdb_hot {
 enum fdb_learn_result fdb_learn_slow_(struct fdb *fdb, uint64_t mac, uint16_t vid, uint32_t hash,
 				      uint16_t port, bool sticky, uint16_t *ret_old_port);
 
+int fdb_lookup_local_(const struct fdb *fdb, uint64_t mac, enum fdb_kind *ret_kind);
+
 /* The 128-bit product, folded to 64. */
 static inline uint64_t fdb_fold_(uint64_t a, uint64_t b)
 {
@@ -140,7 +142,7 @@ static inline int fdb_lookup(const struct fdb *fdb, uint64_t mac, uint16_t vid, 
 	const struct fdb_slot *s = fdb_find_(f, fdb_key_(mac, vid), hash);
 
 	if (!s || unlikely(fdb_expired_(f, s)))
-		return -1;
+		return vid ? fdb_lookup_local_(fdb, mac, ret_kind) : -1;
 	*ret_kind = fdb_kind_(s->word);
 	return s->port;
 }

@@ -184,6 +184,28 @@ static void local_is_never_learned(void **state)
 	assert_false(e.added_by_user);
 }
 
+static void local_holds_in_every_vlan(void **state)
+{
+	struct fdb *f = *state;
+	uint64_t mac = address(1);
+	enum fdb_kind kind = FDB_DYNAMIC;
+	struct fdb_entry e;
+	uint16_t old;
+
+	fdb_add(f, mac, 0, 2, FDB_LOCAL, false);
+	assert_int_equal(fdb_lookup(f, mac, 4094, fdb_hash(f, mac, 4094), &kind), 2);
+	assert_int_equal(kind, FDB_LOCAL);
+	assert_int_equal(fdb_learn(f, mac, 7, fdb_hash(f, mac, 7), 3, false, &old), FDB_KEPT);
+	assert_false(fdb_get(f, mac, 7, &e)); /* there is one entry all the same */
+	/* An entry of that VLAN comes first, and other kinds hold in theirs alone. */
+	fdb_add(f, mac, 7, 3, FDB_STATIC, false);
+	assert_int_equal(fdb_lookup(f, mac, 7, fdb_hash(f, mac, 7), &kind), 3);
+	fdb_add(f, address(2), 0, 2, FDB_STATIC, false);
+	assert_int_equal(fdb_lookup(f, address(2), 7, fdb_hash(f, address(2), 7), &kind), -1);
+	fdb_add(f, address(3), 5, 2, FDB_LOCAL, false);
+	assert_int_equal(fdb_lookup(f, address(3), 7, fdb_hash(f, address(3), 7), &kind), -1);
+}
+
 static void sticky_never_moves_but_ages(void **state)
 {
 	struct fdb *f = *state;
@@ -428,6 +450,10 @@ static void flush_kinds(void **state)
 	assert_int_equal(flush(f, 2000, -1, true), 0);
 	assert_int_equal(flush(f, 9, -1, true), 0);
 	assert_int_equal(flush(f, 1, 0, false), 1);
+	assert_int_equal(fdb_flush(f, &(struct fdb_flush){.port = 3, .vid = 2, .vid_last = 4094}),
+			 2);
+	fdb_learn(f, address(32), 2, fdb_hash(f, address(32), 2), 3, false, &old);
+	fdb_learn(f, address(33), 3, fdb_hash(f, address(33), 3), 3, false, &old);
 	assert_int_equal(flush(f, 1, -1, false), 4);
 	assert_int_equal(flush(f, -1, 1, false), 4);
 	assert_int_equal(flush(f, 2, -1, true), 6);
@@ -435,7 +461,7 @@ static void flush_kinds(void **state)
 	assert_int_equal(flush(f, -1, -1, false), 3);
 	assert_int_equal(dump_count(f), 6);
 	assert_int_equal(flush(f, -1, -1, true), 6);
-	assert_int_equal(stats(f).n_flushed, 24);
+	assert_int_equal(stats(f).n_flushed, 26);
 	assert_int_equal(stats(f).n_learned + stats(f).n_fixed, 0);
 }
 
@@ -782,6 +808,7 @@ int main(void)
 		with_table(moves),
 		with_table(static_stays),
 		with_table(local_is_never_learned),
+		with_table(local_holds_in_every_vlan),
 		with_table(sticky_never_moves_but_ages),
 		with_table(sticky_of_a_user_does_not_age),
 		with_table(dynamic_of_a_user_ages_moves_and_does_not_count),

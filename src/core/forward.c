@@ -5,7 +5,13 @@
  *
  * A frame that came in owns one reference of its buffer. Each list entry needs one: the first takes
  * over the frame's own, further ones are taken together when all takers are known.
+ *
+ * While VLANs are filtered, ports may want the frame with another tag than it has. They wait until
+ * all takers are known, for what nobody else wants is changed where it is; otherwise each form is
+ * copied once, whoever gets it.
  */
+#include <assert.h>
+
 #include "base/mac.h"
 #include "core/bridge_internal.h"
 #include "core/eligible.h"
@@ -41,20 +47,173 @@ _cold_ uint32_t bridge_wire_len(const struct frame *f)
 	return hdr + f->gso_size;
 }
 
+/* Takers of one frame that want another form. At most two differ: a tag that only has a priority
+ * loses it here and gets a VLAN there. */
+struct forms {
+	uint32_t n_keep; /* on their lists already */
+	uint32_t n[VLAN_EDIT_N];
+	struct bport *takers[2][PORTS_MAX];
+};
+
+static inline struct bport **takers_of(struct forms *w, enum vlan_edit e)
+{
+	return w->takers[e == VLAN_SET];
+}
+
+static void forms_init(struct forms *w)
+{
+	w->n_keep = 0;
+	for (int e = 0; e < VLAN_EDIT_N; e++)
+		w->n[e] = 0;
+}
+
 static _cold_ void drop(struct pass *s, struct bport *at, struct frame *f, enum drop_reason r)
 {
 	drop_set_add(&s->drops, at, f, r);
 }
 
-/* A copy for the host while its interface is promiscuous; the frame is on one list already. */
-static void copy_to_host(struct pass *s, struct frame *f)
+/* ---- VLANs ---- */
+
+static void count_tx(struct vlan_counters *c, const struct frame *f, enum vlan_edit e)
+{
+	c->tx_packets++;
+	c->tx_bytes += (uint32_t)((int32_t)f->len + vlan_growth(e));
+}
+
+/* What p needs of f, which has a VLAN, and counts it. */
+static inline enum vlan_edit edit_counted(const struct pass *s, const struct bport *p,
+					  const struct frame *f)
+{
+	const enum vlan_edit e = vlan_edit_for(&p->vlans, s->br->vlan.set.protocol, f);
+
+	if (unlikely(s->br->vlan.counters)) {
+		count_tx(&s->br->vlan.counters[f->vid], f, e);
+		if (p->vlan_counters)
+			count_tx(&p->vlan_counters[f->vid], f, e);
+	}
+	return e;
+}
+
+/* p takes f, as one of several. */
+static void give(struct pass *s, struct bport *p, struct frame *f, struct forms *w)
+{
+	const enum vlan_edit e = edit_counted(s, p, f);
+
+	if (e == VLAN_KEEP) {
+		w->n_keep++;
+		egress_add(s->out, p->no, f);
+	} else {
+		takers_of(w, e)[w->n[e]++] = p;
+	}
+}
+
+/* A form of f with its own bytes; NULL: no buffer. */
+static struct frame *copy_form(struct pass *s, const struct frame *f, enum vlan_edit e)
+{
+	struct egress *out = s->out;
+	struct frame *form = &out->forms[out->n_forms];
+
+	assert(out->n_forms < EGRESS_FORMS_MAX);
+	if (!vlan_edit_copy(f, e, s->br->vlan.set.protocol, &s->br->bufs, form))
+		return NULL;
+	out->n_forms++;
+	return form;
+}
+
+/* Edits f itself if `free`: nobody else has its bytes. Returns what is to be sent, or NULL. */
+static struct frame *make_form(struct pass *s, struct frame *f, enum vlan_edit e, bool free)
+{
+	if (free && vlan_edit(f, e, s->br->vlan.set.protocol, &s->br->bufs))
+		return f;
+	return copy_form(s, f, e);
+}
+
+/* Gives a form to all who want it. True if it is f itself, whose reference is used up then. */
+static bool give_form(struct pass *s, struct frame *f, struct forms *w, enum vlan_edit e, bool free)
+{
+	struct frame *form = make_form(s, f, e, free);
+
+	for (uint32_t i = 0; i < w->n[e]; i++) {
+		if (form)
+			egress_add(s->out, takers_of(w, e)[i]->no, form);
+		else
+			bport_drop(takers_of(w, e)[i], DROP_NO_BUFFER, 1);
+	}
+	if (form && w->n[e] > 1)
+		s->br->bufs.ref(s->br->bufs.ctx, form->buf, w->n[e] - 1);
+	return form == f;
+}
+
+/* All takers are known, and there is at least one. */
+static void give_forms(struct pass *s, struct frame *f, struct forms *w)
+{
+	const struct buf_ops *bufs = &s->br->bufs;
+	bool used = w->n_keep > 0;
+
+	if (w->n_keep > 1)
+		bufs->ref(bufs->ctx, f->buf, w->n_keep - 1);
+	for (enum vlan_edit e = VLAN_SET; e > VLAN_KEEP; e--) {
+		const bool last = e != VLAN_SET || w->n[VLAN_POP] == 0;
+
+		if (w->n[e] > 0)
+			used |= give_form(s, f, w, e,
+					  !used && last && bufs->refs(bufs->ctx, f->buf) == 1);
+	}
+	if (!used)
+		s->drops.bufs[s->drops.n++] = f->buf;
+}
+
+/* ---- takers ---- */
+
+static void send_edited(struct pass *s, struct bport *p, struct frame *f, enum vlan_edit e)
+{
+	const struct buf_ops *bufs = &s->br->bufs;
+	struct frame *form = make_form(s, f, e, bufs->refs(bufs->ctx, f->buf) == 1);
+
+	if (unlikely(!form)) {
+		drop(s, p, f, DROP_NO_BUFFER);
+		return;
+	}
+	if (form != f)
+		s->drops.bufs[s->drops.n++] = f->buf;
+	egress_add(s->out, p->no, form);
+}
+
+/* Hands f over to p alone: its reference goes with it. */
+static inline void send(struct pass *s, struct bport *p, struct frame *f)
+{
+	enum vlan_edit e;
+
+	if (unlikely(f->vid)) {
+		e = edit_counted(s, p, f);
+		if (e != VLAN_KEEP) {
+			send_edited(s, p, f, e);
+			return;
+		}
+	}
+	egress_add(s->out, p->no, f);
+}
+
+/* To a port and, while its interface is promiscuous, to the host as well. */
+static _cold_ void send_promisc(struct pass *s, struct bport *p, struct frame *f)
 {
 	struct bport *host = s->br->host;
+	struct forms w;
 
-	if (!host || !host->link_up || f->flags & FRAME_LOCAL)
+	if (!host || !host->link_up || f->flags & FRAME_LOCAL) {
+		send(s, p, f);
 		return;
-	s->br->bufs.ref(s->br->bufs.ctx, f->buf, 1);
-	egress_add(s->out, host->no, f);
+	}
+	if (!f->vid) {
+		egress_add(s->out, p->no, f);
+		s->br->bufs.ref(s->br->bufs.ctx, f->buf, 1);
+		egress_add(s->out, host->no, f);
+		return;
+	}
+	forms_init(&w);
+	give(s, p, f, &w);
+	give(s, host, f, &w);
+	give_forms(s, f, &w);
 }
 
 static void to_host(struct pass *s, struct bport *in, struct frame *f)
@@ -62,7 +221,7 @@ static void to_host(struct pass *s, struct bport *in, struct frame *f)
 	enum drop_reason r = host_refuses(s->br, f);
 
 	if (likely(r == DROP_N))
-		egress_add(s->out, s->br->host->no, f);
+		send(s, s->br->host, f);
 	else
 		drop(s, in, f, r);
 }
@@ -77,14 +236,15 @@ static inline void to_port(struct pass *s, struct bport *in, struct frame *f)
 		to_host(s, in, f);
 		return;
 	}
-	r = port_refuses(in, p, f);
+	r = port_refuses(s->br, in, p, f);
 	if (unlikely(r != DROP_N)) {
 		drop(s, refused_at(in, p, r), f, r);
 		return;
 	}
-	egress_add(s->out, p->no, f);
 	if (unlikely(s->br->set.promisc))
-		copy_to_host(s, f);
+		send_promisc(s, p, f);
+	else
+		send(s, p, f);
 }
 
 /* Everywhere: all eligible ports, and up to the host what is for groups. */
@@ -94,24 +254,32 @@ static void flood(struct pass *s, struct bport *in, struct frame *f)
 	const uint8_t need = flood_flag(f);
 	const bool up = floods_to_host(br, in, f);
 	uint32_t n = 0, n_long = 0;
+	struct forms w;
 
+	if (unlikely(f->vid))
+		forms_init(&w);
 	for (uint32_t i = 0; i < br->n_ports; i++) {
 		struct bport *p = br->ports[i];
 
 		if (p->host) {
-			if (!up || !p->link_up)
+			if (!up)
 				continue;
-		} else if (!floods_to(p, in, need)) {
+		} else if (!floods_to(p, in, f, need)) {
 			continue;
-		} else if (exceeds_mtu(p, f)) {
+		} else if (exceeds_mtu(p, f, edit_for(br, p, f))) {
 			bport_drop(p, DROP_EGRESS_MTU, 1);
 			n_long++;
 			continue;
 		}
-		egress_add(s->out, p->no, f);
 		n++;
+		if (likely(!f->vid))
+			egress_add(s->out, p->no, f);
+		else
+			give(s, p, f, &w);
 	}
-	if (n > 1)
+	if (unlikely(f->vid) && n > 0)
+		give_forms(s, f, &w);
+	else if (n > 1)
 		br->bufs.ref(br->bufs.ctx, f->buf, n - 1);
 	else if (n == 0 && n_long == 0 && !(f->flags & FRAME_NO_HOST))
 		drop(s, in, f, DROP_NO_EGRESS);

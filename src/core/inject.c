@@ -91,6 +91,8 @@ static inline bool accept(struct injection *j, struct frame *f, const struct ori
 		drop(j, at, f, DROP_MONITOR);
 		return false;
 	}
+	if (unlikely(j->br->vlan.on))
+		vlan_ingress(j->br, in, f);
 	if (likely(!j->withdrawn))
 		return true;
 	if (j->br->intercept.set.fail == INTERCEPT_CLOSED) {
@@ -129,6 +131,7 @@ static inline void decide(struct bridge *br, struct bport *in, struct frame *f, 
 	}
 	if (unlikely(mac_is_reserved(f->dst)) && !(f->flags & FRAME_LOCAL) &&
 	    !reserved_passes(br, in, f->dst)) {
+		f->vid = 0;
 		f->verdict = FRAME_HOST;
 		return;
 	}
@@ -136,7 +139,10 @@ static inline void decide(struct bridge *br, struct bport *in, struct frame *f, 
 		drop_set_add(d, in, f, state_refuses(in));
 		return;
 	}
-	look_up(br, in, f, d);
+	if (vlan_refused(br, f))
+		drop_set_add(d, in, f, vlan_refuses(&in->vlans, br->vlan.set.protocol, f));
+	else
+		look_up(br, in, f, d);
 }
 
 static inline void inject(struct injection *j, struct frame *f, const struct origin *o)
@@ -145,7 +151,8 @@ static inline void inject(struct injection *j, struct frame *f, const struct ori
 
 	if (unlikely(mac_is_reserved(f->dst)) && reserved_refused(j, in, f, o))
 		return;
-	if (unlikely(o->flags & ORIGIN_HOST_ONLY) && mac_is_group(f->dst))
+	if (unlikely(o->flags & ORIGIN_HOST_ONLY) && mac_is_group(f->dst) &&
+	    !vlan_refused(j->br, f))
 		f->verdict = FRAME_HOST;
 	else
 		decide(j->br, in, f, &j->drops);

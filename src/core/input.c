@@ -14,7 +14,9 @@
 
 #include "base/mac.h"
 
-static void parse_batch(struct bridge *br, struct bport *in, struct batch *b, struct drop_set *d)
+/* vlans: whether the bridge filters them; one copy of the loop for each answer. */
+static inline void parse_frames(struct bridge *br, struct bport *in, struct batch *b,
+				struct drop_set *d, const bool vlans)
 {
 	const uint8_t flags = in->host ? FRAME_LOCAL : 0;
 	uint64_t bytes = 0, n_group = 0;
@@ -32,6 +34,8 @@ static void parse_batch(struct bridge *br, struct bport *in, struct batch *b, st
 			drop_set_add(d, in, f, DROP_RUNT);
 			continue;
 		}
+		if (vlans)
+			vlan_ingress(br, in, f);
 		f->src_hash = fdb_hash(br->fdb, f->src, f->vid);
 		fdb_prefetch(br->fdb, f->src_hash);
 		if (unlikely(mac_is_group(f->dst))) {
@@ -44,6 +48,14 @@ static void parse_batch(struct bridge *br, struct bport *in, struct batch *b, st
 	in->counters.rx_packets += b->n;
 	in->counters.rx_bytes += bytes;
 	in->counters.rx_multicast += n_group;
+}
+
+static void parse_batch(struct bridge *br, struct bport *in, struct batch *b, struct drop_set *d)
+{
+	if (unlikely(br->vlan.on))
+		parse_frames(br, in, b, d, true);
+	else
+		parse_frames(br, in, b, d, false);
 }
 
 /* An address that is not simply refreshed: new, moved, refused, or one of our own. */
@@ -94,6 +106,21 @@ static inline bool state_learns(const struct bport *in)
 	return in->state == BPORT_FORWARDING || in->state == BPORT_LEARNING;
 }
 
+/* VLAN ingress, decided in parse_frames(). State comes first: a port that is blocked is no matter
+ * of VLANs. */
+static inline bool admit_vlan(const struct bridge *br, struct bport *in, struct frame *f,
+			      struct drop_set *d)
+{
+	if (unlikely(in->state != BPORT_FORWARDING && in->state != BPORT_LEARNING))
+		return true; /* and it is dropped for that */
+	if (unlikely(vlan_refused(br, f))) {
+		drop_set_add(d, in, f, vlan_refuses(&in->vlans, br->vlan.set.protocol, f));
+		return false;
+	}
+	vlan_count_rx(br, in, f);
+	return true;
+}
+
 /*
  * Reserved group addresses (IEEE 802.1Q table 8-1). True when the frame is dealt with: pause goes
  * nowhere; others that may not pass are for the host alone, where LLDP and LACP daemons listen, and
@@ -112,8 +139,9 @@ static _cold_ bool input_reserved(struct bridge *br, struct bport *in, struct fr
 		drop_set_add(d, in, f, DROP_PORT_DISABLED);
 		return true;
 	}
-	if (!br->set.no_linklocal_learn && state_learns(in))
+	if (!br->set.no_linklocal_learn && state_learns(in) && !vlan_refused(br, f))
 		learn(br, in, f);
+	f->vid = 0; /* for this link, and of no VLAN */
 	f->verdict = FRAME_HOST;
 	return true;
 }
@@ -122,6 +150,8 @@ static _cold_ bool input_reserved(struct bridge *br, struct bport *in, struct fr
 static inline bool admit(struct bridge *br, struct bport *in, struct frame *f, struct drop_set *d)
 {
 	if (unlikely(mac_is_reserved(f->dst)) && input_reserved(br, in, f, d))
+		return false;
+	if (unlikely(br->vlan.on) && !admit_vlan(br, in, f, d))
 		return false;
 	if (likely(in->state == BPORT_FORWARDING))
 		return true;

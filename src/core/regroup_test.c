@@ -56,7 +56,7 @@ static int setup(void **state)
 	struct lab *l = calloc(1, sizeof(*l));
 
 	l->k = kit_new(16);
-	l->bufs = (struct buf_ops){l->k, kit_ref, kit_put, kit_refs, kit_get};
+	l->bufs = (struct buf_ops){l->k, kit_ref, kit_put, kit_refs, kit_get, kit_room};
 	l->rg = regroup_new(N_GROUPS, &l->bufs);
 	l->sink = (struct regroup_sink){l, emit};
 	assert_non_null(l->rg);

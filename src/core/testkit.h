@@ -27,10 +27,12 @@ struct kit {
 	uint32_t n_live; /* buffers with references */
 	uint32_t next;   /* where to look for a free handle */
 	uint32_t n_events[BRIDGE_EVENT_N];
-	struct bridge_event last; /* of any kind */
+	struct bridge_event last;    /* of any kind */
+	uint32_t headroom, tailroom; /* of new buffers: bytes around the frame */
+	bool no_buffers;             /* there are none any more */
 	struct {
-		uint8_t *data;
-		uint32_t refs;
+		uint8_t *block;
+		uint32_t refs, size;
 	} bufs[KIT_BUFS]; /* [0] is no buffer */
 };
 
@@ -63,8 +65,8 @@ static inline void kit_put(void *ctx, const uint32_t *bufs, uint32_t n)
 			  "a free buffer was put back");
 		if (--k->bufs[b].refs > 0)
 			continue;
-		free(k->bufs[b].data);
-		k->bufs[b].data = NULL;
+		free(k->bufs[b].block);
+		k->bufs[b].block = NULL;
 		k->n_live--;
 	}
 }
@@ -78,19 +80,29 @@ static inline uint32_t kit_get(void *ctx, uint32_t size, uint8_t **ret_data)
 {
 	struct kit *k = ctx;
 
-	for (uint32_t i = 1; i < KIT_BUFS; i++) {
+	for (uint32_t i = 1; i < KIT_BUFS && !k->no_buffers; i++) {
 		uint32_t b = 1 + (k->next++ % (KIT_BUFS - 1));
 
 		if (k->bufs[b].refs > 0)
 			continue;
-		k->bufs[b].data = malloc(size ? size : 1);
-		kit_check(k->bufs[b].data != NULL, "out of memory");
+		k->bufs[b].size = k->headroom + size + k->tailroom;
+		k->bufs[b].block = malloc(k->bufs[b].size ? k->bufs[b].size : 1);
+		kit_check(k->bufs[b].block != NULL, "out of memory");
 		k->bufs[b].refs = 1;
 		k->n_live++;
-		*ret_data = k->bufs[b].data;
+		*ret_data = k->bufs[b].block + k->headroom;
 		return b;
 	}
 	return 0;
+}
+
+static inline void kit_room(void *ctx, uint32_t buf, const uint8_t *data, uint32_t *ret_before,
+			    uint32_t *ret_from)
+{
+	struct kit *k = ctx;
+
+	*ret_before = (uint32_t)(data - k->bufs[buf].block);
+	*ret_from = k->bufs[buf].size - *ret_before;
 }
 
 static inline void kit_event(void *ctx, const struct bridge_event *e)
@@ -124,7 +136,8 @@ static inline struct kit *kit_new_kind(uint32_t fdb_capacity, enum bridge_kind k
 					     .ref = kit_ref,
 					     .put = kit_put,
 					     .refs = kit_refs,
-					     .get = kit_get});
+					     .get = kit_get,
+					     .room = kit_room});
 	kit_check(k->br != NULL, "no bridge");
 	return k;
 }

@@ -458,7 +458,7 @@ struct worker *worker_start(uint32_t id, struct bufpool *pool, uint64_t spin_ns)
 	pthread_cond_init(&w->done, NULL);
 	if (!w->egress || w->epoll_fd < 0 || w->event_fd < 0)
 		return worker_free(w);
-	xmit_init(&w->xmit, &w->buf_ops, &w->batch);
+	xmit_init(&w->xmit, &w->buf_ops, &w->batch, w->egress);
 	if (watch(w, EPOLL_CTL_ADD, w->event_fd, NULL) || thread_start(w))
 		return worker_free(w);
 	return w;

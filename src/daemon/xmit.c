@@ -3,13 +3,15 @@
 
 #include <string.h>
 
-_Static_assert(BATCH_MAX <= 64, "a bit per frame");
+_Static_assert(XMIT_SHARED % 64 == 0, "a bit per frame, in whole words");
 
-void xmit_init(struct xmit *x, const struct buf_ops *bufs, const struct batch *batch)
+void xmit_init(struct xmit *x, const struct buf_ops *bufs, const struct batch *batch,
+	       const struct egress *out)
 {
 	x->bufs = *bufs;
 	x->batch = batch;
-	x->has_finished = 0;
+	x->out = out;
+	memset(x->has_finished, 0, sizeof(x->has_finished));
 	for (uint32_t i = 0; i < XMIT_SEGMENTS; i++)
 		x->segment_list[i] = &x->segments[i];
 }
@@ -83,12 +85,14 @@ static bool copy_frame(struct xmit *x, const struct frame *f, struct frame *ret)
 	return true;
 }
 
-/* The slot of a frame of the batch, -1 for others (what the bridge itself sends). */
-static int batch_index(const struct xmit *x, const struct frame *f)
+/* The slot of a frame that may be shared, -1 for others (what the bridge itself sends). */
+static int shared_index(const struct xmit *x, const struct frame *f)
 {
-	if (f < x->batch->frames || f >= x->batch->frames + BATCH_MAX)
-		return -1;
-	return (int)(f - x->batch->frames);
+	if (f >= x->batch->frames && f < x->batch->frames + BATCH_MAX)
+		return (int)(f - x->batch->frames);
+	if (f >= x->out->forms && f < x->out->forms + EGRESS_FORMS_MAX)
+		return (int)(f - x->out->forms) + BATCH_MAX;
+	return -1;
 }
 
 /*
@@ -98,14 +102,14 @@ static int batch_index(const struct xmit *x, const struct frame *f)
 static int finish(struct xmit *x, struct worker_port *wp, struct frame **f)
 {
 	struct frame *orig = *f, *copy;
-	int i = batch_index(x, orig), r;
+	int i = shared_index(x, orig), r;
 
 	if (i < 0 || x->bufs.refs(x->bufs.ctx, orig->buf) == 1) {
 		wp->offload.csum_finished++;
 		return offload_finish_csum(orig);
 	}
 	copy = &x->finished[i];
-	if (!(x->has_finished & (1ULL << i))) {
+	if (!(x->has_finished[i / 64] >> (i % 64) & 1)) {
 		if (!copy_frame(x, orig, copy))
 			return DROP_NO_BUFFER;
 		r = offload_finish_csum(copy);
@@ -114,7 +118,7 @@ static int finish(struct xmit *x, struct worker_port *wp, struct frame **f)
 			return r;
 		}
 		wp->offload.csum_finished++;
-		x->has_finished |= 1ULL << i;
+		x->has_finished[i / 64] |= 1ULL << (i % 64);
 	}
 	x->bufs.ref(x->bufs.ctx, copy->buf, 1);
 	x->bufs.put(x->bufs.ctx, &orig->buf, 1);
@@ -157,13 +161,12 @@ void xmit_send(struct xmit *x, struct worker_port *wp, struct bport *bp,
 
 void xmit_end(struct xmit *x)
 {
-	uint64_t left = x->has_finished;
+	for (uint32_t w = 0; w < array_size(x->has_finished); w++) {
+		uint64_t left = x->has_finished[w];
 
-	while (left) {
-		int i = __builtin_ctzll(left);
-
-		x->bufs.put(x->bufs.ctx, &x->finished[i].buf, 1);
-		left &= left - 1;
+		for (; left; left &= left - 1)
+			x->bufs.put(x->bufs.ctx,
+				    &x->finished[w * 64 + (uint32_t)__builtin_ctzll(left)].buf, 1);
+		x->has_finished[w] = 0;
 	}
-	x->has_finished = 0;
 }

@@ -13,17 +13,22 @@
 	512u /* of one GSO frame; one of 64 KiB with the smallest usual MSS has 123                \
 	      */
 
+/* Frames that may be on several lists: those of the batch, and their forms with other tags. */
+#define XMIT_SHARED (BATCH_MAX + EGRESS_FORMS_MAX)
+
 struct xmit {
 	struct buf_ops bufs;
 	const struct batch *batch; /* the one being forwarded */
-	/* Copies with finished checksums of frames of that batch, made once for all ports. */
-	struct frame finished[BATCH_MAX];
-	uint64_t has_finished; /* bit per frame */
+	const struct egress *out;  /* where its frames are now */
+	/* Copies with finished checksums of those, made once for all ports. */
+	struct frame finished[XMIT_SHARED];
+	uint64_t has_finished[XMIT_SHARED / 64]; /* bit per frame */
 	struct frame segments[XMIT_SEGMENTS];
 	struct frame *segment_list[XMIT_SEGMENTS];
 };
 
-void xmit_init(struct xmit *x, const struct buf_ops *bufs, const struct batch *batch);
+void xmit_init(struct xmit *x, const struct buf_ops *bufs, const struct batch *batch,
+	       const struct egress *out);
 /* Sends n frames in order, one reference of each is given away. wp NULL or without a port: drops.
  */
 void xmit_send(struct xmit *x, struct worker_port *wp, struct bport *bp,

@@ -84,7 +84,7 @@ static int setup(void **state)
 	sink_init(l, &l->a, "a", 0);
 	sink_init(l, &l->b, "b", OFFLOAD_CSUM);
 	l->x = calloc(1, sizeof(*l->x));
-	xmit_init(l->x, &ops, l->k->in);
+	xmit_init(l->x, &ops, l->k->in, l->k->out);
 	*state = l;
 	return 0;
 }
@@ -177,6 +177,31 @@ static void finished_once_for_many(void **state)
 	assert_int_equal(l->b.csums[0], l->a.csums[0]);
 	assert_int_equal(c.csums[0], l->a.csums[0]);
 	assert_int_equal(l->a.bufs[0], l->b.bufs[0]); /* the same copy */
+	assert_int_equal(l->a.wp.offload.csum_finished + l->b.wp.offload.csum_finished, 1);
+}
+
+/* The tagged form of an untagged frame goes to three ports: it is shared, too. */
+static void forms_are_finished_once_for_many(void **state)
+{
+	struct lab *l = *state;
+	struct vlan_settings s = vlan_settings_default();
+	struct sink c = {0};
+
+	l->b.port.caps = 0;
+	sink_init(l, &c, "c", OFFLOAD_CSUM);
+	s.filtering = true;
+	assert_int_equal(bridge_vlan_set(l->k->br, &s), 0);
+	bridge_vlan_add(l->k->br, l->a.wp.bp, 1, 1, 0);
+	bridge_vlan_add(l->k->br, l->b.wp.bp, 1, 1, 0);
+	bridge_vlan_add(l->k->br, c.wp.bp, 1, 1, 0);
+	partial(l, MAC_BROADCAST);
+	run(l);
+	assert_int_equal(l->a.n + l->b.n + c.n, 3);
+	assert_false(l->a.flags[0] & FRAME_CSUM_PARTIAL);
+	assert_false(l->b.flags[0] & FRAME_CSUM_PARTIAL);
+	assert_true(c.flags[0] & FRAME_CSUM_PARTIAL);
+	assert_int_equal(l->a.bufs[0], l->b.bufs[0]);
+	assert_int_not_equal(l->a.bufs[0], c.bufs[0]);
 	assert_int_equal(l->a.wp.offload.csum_finished + l->b.wp.offload.csum_finished, 1);
 }
 
@@ -273,6 +298,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_flooded_checksum_is_finished_in_a_copy, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(finished_once_for_many, setup, teardown),
+		cmocka_unit_test_setup_teardown(forms_are_finished_once_for_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_checksum_out_of_range_is_dropped, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_full_queue_is_kicked_once, setup, teardown),

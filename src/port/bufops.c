@@ -33,7 +33,20 @@ static uint32_t get(void *ctx, uint32_t size, uint8_t **ret_data)
 	return buf;
 }
 
+/* In front of a region's buffer lies the end of the one before, which a program may have. */
+static void room(void *ctx, uint32_t buf, const uint8_t *data, uint32_t *ret_before,
+		 uint32_t *ret_from)
+{
+	const struct bufcache *c = ctx;
+	const int64_t at = data - buf_data(c, buf), end = buf_room(c, buf);
+	const int64_t first = buf & BUF_BIG ? -(int64_t)BUF_HEADROOM : 0;
+
+	*ret_before = (uint32_t)max_of(at - first, 0);
+	*ret_from = (uint32_t)max_of(end - at, 0);
+}
+
 struct buf_ops bufops_init(struct bufcache *c)
 {
-	return (struct buf_ops){.ctx = c, .ref = ref, .put = put, .refs = refs, .get = get};
+	return (struct buf_ops){
+		.ctx = c, .ref = ref, .put = put, .refs = refs, .get = get, .room = room};
 }

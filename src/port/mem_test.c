@@ -178,6 +178,30 @@ static void test_close_of_the_peer(void **state)
 	f->b = open_port(f, "b", false);
 }
 
+static void test_room(const struct buf_ops *o)
+{
+	uint32_t small, big, before, from;
+	uint8_t *data;
+
+	small = o->get(o->ctx, 60, &data);
+	o->room(o->ctx, small, data, &before, &from);
+	assert_int_equal(before, 0); /* a program may have what is there */
+	assert_int_equal(from, 1792);
+	o->room(o->ctx, small, data + 4, &before, &from);
+	assert_int_equal(before, 4);
+	assert_int_equal(from, 1788);
+	o->room(o->ctx, small, data + 1900, &before, &from);
+	assert_int_equal(from, 0);
+	big = o->get(o->ctx, 1793, &data);
+	o->room(o->ctx, big, data, &before, &from);
+	assert_int_equal(before, BUF_HEADROOM);
+	assert_int_equal(from, BUF_BIG_SIZE - BUF_HEADROOM);
+	o->room(o->ctx, big, data - BUF_HEADROOM, &before, &from);
+	assert_int_equal(before, 0);
+	o->put(o->ctx, &small, 1);
+	o->put(o->ctx, &big, 1);
+}
+
 static void test_bufops(void **state)
 {
 	struct fixture *f = *state;
@@ -200,6 +224,7 @@ static void test_bufops(void **state)
 	o.put(o.ctx, &big, 1);
 	assert_int_equal(o.get(o.ctx, BUF_BIG_SIZE, &data), 0);
 
+	test_room(&o);
 	n = buf_get(&f->c, bufs, array_size(bufs));
 	big = o.get(o.ctx, 60, &data);
 	assert_true(big & BUF_BIG);

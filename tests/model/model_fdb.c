@@ -83,6 +83,14 @@ static void drop(struct naive *m, uint32_t i)
 	m->seen_s[i] = m->seen_s[m->n];
 }
 
+/* Local in VLAN 0, thus in every VLAN without an entry. */
+static bool is_local(const struct naive *m, uint64_t mac)
+{
+	int i = find(m, mac, 0);
+
+	return i >= 0 && m->e[i].kind == FDB_LOCAL;
+}
+
 /* As find(), but what is too old goes. */
 static int find_live(struct naive *m, uint64_t mac, uint16_t vid)
 {
@@ -259,6 +267,10 @@ static void op_learn(struct naive *m, struct fdb *f, uint64_t mac, uint16_t vid)
 		return;
 	}
 	i = find_live(m, mac, vid);
+	if (i < 0 && is_local(m, mac)) {
+		check(r == FDB_KEPT);
+		return;
+	}
 	if (i < 0) {
 		const struct fdb_entry fresh = {.mac = mac,
 						.vid = vid,
@@ -291,6 +303,8 @@ static void op_lookup(struct naive *m, struct fdb *f, uint64_t mac, uint16_t vid
 	int port = fdb_lookup(f, mac, vid, fdb_hash(f, mac, vid), &kind);
 	int i = find(m, mac, vid);
 
+	if ((i < 0 || too_old(m, (uint32_t)i)) && is_local(m, mac))
+		i = find(m, mac, 0);
 	if (i < 0 || too_old(m, (uint32_t)i)) {
 		check(port == -1);
 		return;
@@ -344,14 +358,17 @@ static void op_flush(struct naive *m, struct fdb *f)
 {
 	const struct fdb_flush what = {.port = (int)rnd(N_PORTS + 1) - 1,
 				       .vid = (int)rnd(N_VIDS + 1) - 1,
+				       .vid_last = (int)rnd(N_VIDS),
 				       .all_kinds = rnd(2)};
+	const int last = max_of(what.vid, what.vid_last);
 	uint32_t n = 0;
 
 	for (uint32_t i = m->n; i-- > 0;) {
 		const struct fdb_entry *e = &m->e[i];
 
 		if ((what.port >= 0 && e->port != what.port) ||
-		    (what.vid >= 0 && e->vid != what.vid) || (!what.all_kinds && !ages(e)))
+		    (what.vid >= 0 && (e->vid < what.vid || e->vid > last)) ||
+		    (!what.all_kinds && !ages(e)))
 			continue;
 		n += !too_old(m, i);
 		drop(m, i);

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * VLAN filtering (IEEE 802.1Q), with the rules and defaults of the Linux bridge (br_vlan.c): the
+ * set of VLANs of a port, to which VLAN a frame belongs that comes in, and which tag it has when it
+ * leaves. Pure: what the bridge does with it is in input.c, forward.c and bridge_vlan.c; the page
+ * is docs/vlan.md.
+ *
+ * A frame's tag is its outermost one, and only if it is of the bridge's protocol; any other is
+ * payload. VLAN 0 stands for "none": a tag with it carries a priority only.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/batch.h"
+#include "core/drop.h"
+#include "core/frame.h"
+
+#define VLAN_N      4096u
+#define VLAN_ID_MAX 4094u /* 4095 is reserved */
+
+enum vlan_flags {
+	VLAN_PVID = 1 << 0,     /* frames without a VLAN belong to it */
+	VLAN_UNTAGGED = 1 << 1, /* its frames leave without a tag */
+};
+
+/* The VLANs of a port. 64 of them share a line with what they look like, for one load. */
+struct vlan_set {
+	struct vlan_word {
+		uint64_t member, untagged;
+	} words[VLAN_N / 64];
+	uint16_t pvid; /* 0: none; else a member */
+};
+
+/* Settings of a bridge, Linux names. */
+struct vlan_settings {
+	bool filtering;        /* vlan_filtering: off */
+	bool stats;            /* vlan_stats_enabled: off */
+	bool stats_per_port;   /* vlan_stats_per_port: off */
+	uint16_t protocol;     /* vlan_protocol: FRAME_TAG_8021Q */
+	uint16_t default_pvid; /* vlan_default_pvid, of new ports: 1; 0: none */
+};
+
+/* Of one VLAN. Whole frames, without FCS. */
+struct vlan_counters {
+	uint64_t rx_packets, rx_bytes, tx_packets, tx_bytes;
+};
+
+struct vlan_settings vlan_settings_default(void);
+
+static inline bool vlan_has(const struct vlan_set *s, uint16_t vid)
+{
+	return s->words[vid / 64].member >> (vid % 64) & 1;
+}
+
+static inline bool vlan_is_untagged(const struct vlan_set *s, uint16_t vid)
+{
+	return s->words[vid / 64].untagged >> (vid % 64) & 1;
+}
+
+/*
+ * Makes first to last (1 to VLAN_ID_MAX) members with these flags, or gives them these if they
+ * were. VLAN_PVID only with one VLAN: it takes the place of another PVID, which stays a member.
+ * Without VLAN_PVID a PVID in the range is none any more. Returns how many VLANs are not as before.
+ */
+uint32_t vlan_add(struct vlan_set *s, uint16_t first, uint16_t last, unsigned int flags);
+/* Takes VLANs out; with the PVID's goes the PVID. Returns how many were there. */
+uint32_t vlan_del(struct vlan_set *s, uint16_t first, uint16_t last);
+/* enum vlan_flags of a member. */
+unsigned int vlan_flags_of(const struct vlan_set *s, uint16_t vid);
+
+/* VLANs in a row with the same flags. */
+struct vlan_range {
+	uint16_t first, last;
+	unsigned int flags;
+};
+/* The range after *r (zeros: the first); the PVID stands alone. False at the end. */
+bool vlan_next(const struct vlan_set *s, struct vlan_range *r);
+
+/* Is f's outermost tag one of that protocol? f is parsed. */
+static inline bool vlan_tagged(const struct frame *f, uint16_t protocol)
+{
+	return unlikely(f->n_tags) && frame_be16(f->data + 12) == protocol;
+}
+
+static inline uint16_t vlan_tci(const struct frame *f)
+{
+	return frame_be16(f->data + FRAME_HEADER_SIZE);
+}
+
+/* The VLAN of a parsed frame that comes in on a port with these; 0: it may not, see below. */
+static inline uint16_t vlan_of(const struct vlan_set *s, uint16_t protocol, const struct frame *f)
+{
+	uint16_t vid;
+
+	if (!vlan_tagged(f,
+			 protocol)) /* and what begins like a tag and is cut off has none either */
+		return unlikely(f->ethertype == protocol && !f->n_tags) ? 0 : s->pvid;
+	vid = vlan_tci(f) & (VLAN_N - 1);
+	if (unlikely(!vid))
+		return s->pvid;
+	return vlan_has(s, vid) ? vid : 0;
+}
+
+/* Why vlan_of() was 0. */
+enum drop_reason vlan_refuses(const struct vlan_set *s, uint16_t protocol, const struct frame *f);
+
+/* What has to be done to a frame so that a port can send it. */
+enum vlan_edit {
+	VLAN_KEEP,
+	VLAN_POP,  /* take the tag away */
+	VLAN_PUSH, /* give it one */
+	VLAN_SET,  /* fill the VLAN into a tag that only had a priority */
+	VLAN_EDIT_N
+};
+
+/* For a frame of VLAN f->vid (not 0) and a port with these; one that is no member sends tagged. */
+static inline enum vlan_edit vlan_edit_for(const struct vlan_set *s, uint16_t protocol,
+					   const struct frame *f)
+{
+	const bool untagged = vlan_is_untagged(s, f->vid);
+
+	if (!vlan_tagged(f, protocol))
+		return untagged ? VLAN_KEEP : VLAN_PUSH;
+	if (untagged)
+		return VLAN_POP;
+	return likely(vlan_tci(f) & (VLAN_N - 1)) ? VLAN_KEEP : VLAN_SET;
+}
+
+/* By how much an edit makes a frame longer. */
+static inline int32_t vlan_growth(enum vlan_edit e)
+{
+	return e == VLAN_PUSH ? (int32_t)FRAME_TAG_SIZE
+			      : (e == VLAN_POP ? -(int32_t)FRAME_TAG_SIZE : 0);
+}
+
+/*
+ * Does the edit in f's own buffer, which has one reference. Offload fields follow. False, and f is
+ * as before, when a tag has no room there.
+ */
+bool vlan_edit(struct frame *f, enum vlan_edit e, uint16_t protocol, const struct buf_ops *bufs);
+/* The same into a buffer of *ret's own, with one reference. False: no buffer. */
+bool vlan_edit_copy(const struct frame *f, enum vlan_edit e, uint16_t protocol,
+		    const struct buf_ops *bufs, struct frame *ret);
