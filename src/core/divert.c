@@ -27,7 +27,7 @@ static bool floods_anywhere(const struct bridge *br, const struct bport *in, con
 	for (uint32_t i = 0; i < br->n_ports; i++) {
 		const struct bport *p = br->ports[i];
 
-		if (!p->host && floods_to(p, in, f, need) && !exceeds_mtu(p, f, edit_for(br, p, f)))
+		if (!p->host && floods_to(p, in, f, need) && !exceeds_mtu(br, p, f))
 			return true;
 	}
 	return false;

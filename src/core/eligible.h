@@ -25,14 +25,18 @@ static inline bool in_vlan_of(const struct bport *p, const struct frame *f)
 	return likely(!f->vid) || vlan_has(&p->vlans, f->vid);
 }
 
-/* True when f, after that edit, is too long for p. Not asked for the host's port: there is no limit
+/* True when f as it would leave is too long for p. Not asked for the host's port: there is no limit
  * upwards, as in Linux. */
-static inline bool exceeds_mtu(const struct bport *p, const struct frame *f, enum vlan_edit e)
+static inline bool exceeds_mtu(const struct bridge *br, const struct bport *p,
+			       const struct frame *f)
 {
-	const int32_t by = vlan_growth(e);
-	const bool tagged = f->n_tags * (int32_t)FRAME_TAG_SIZE + by > 0;
-	const int64_t limit = (int64_t)p->max_len + (tagged ? FRAME_TAG_SIZE : 0) - by;
+	int64_t limit = p->max_len;
+	int32_t by;
 
+	if (likely(f->len + FRAME_TAG_SIZE <= limit)) /* with and without a tag */
+		return false;
+	by = vlan_growth(edit_for(br, p, f));
+	limit += (f->n_tags * (int32_t)FRAME_TAG_SIZE + by > 0 ? (int32_t)FRAME_TAG_SIZE : 0) - by;
 	return unlikely(f->len > limit) && bridge_wire_len(f) > limit;
 }
 
@@ -95,7 +99,7 @@ static inline enum drop_reason port_refuses(const struct bridge *br, const struc
 		return DROP_ISOLATED;
 	if (unlikely(!in_vlan_of(p, f)))
 		return DROP_VLAN_EGRESS;
-	if (exceeds_mtu(p, f, edit_for(br, p, f)))
+	if (exceeds_mtu(br, p, f))
 		return DROP_EGRESS_MTU;
 	return DROP_N;
 }

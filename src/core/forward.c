@@ -266,7 +266,7 @@ static void flood(struct pass *s, struct bport *in, struct frame *f)
 				continue;
 		} else if (!floods_to(p, in, f, need)) {
 			continue;
-		} else if (exceeds_mtu(p, f, edit_for(br, p, f))) {
+		} else if (exceeds_mtu(br, p, f)) {
 			bport_drop(p, DROP_EGRESS_MTU, 1);
 			n_long++;
 			continue;

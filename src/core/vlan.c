@@ -88,22 +88,27 @@ enum drop_reason vlan_refuses(const struct vlan_set *s, uint16_t protocol, const
 {
 	if (f->ethertype == protocol && !f->n_tags)
 		return DROP_RUNT;
-	if (vlan_tagged(f, protocol) && vlan_tci(f) & (VLAN_N - 1))
+	if (vlan_tagged(f, protocol) && vlan_tag(f) & (VLAN_N - 1))
 		return DROP_VLAN_INGRESS;
 	assert(!s->pvid);
 	return DROP_VLAN_NO_PVID;
 }
 
-static void write_be16(uint8_t *p, uint16_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
 static void write_tag(uint8_t *frame, uint16_t protocol, uint16_t tci)
 {
-	write_be16(frame + ADDRESSES, protocol);
-	write_be16(frame + ADDRESSES + 2, tci);
+	const uint32_t v = __builtin_bswap32((uint32_t)protocol << 16 | tci);
+
+	memcpy(frame + ADDRESSES, &v, sizeof(v));
+}
+
+/* The frame begins earlier or later by a tag. */
+static void move_addresses(struct frame *f, int32_t by)
+{
+	uint8_t a[ADDRESSES]; /* read whole before any is written, and without a call */
+
+	memcpy(a, f->data, sizeof(a));
+	f->data += by;
+	memcpy(f->data, a, sizeof(a));
 }
 
 /* What the descriptor says of the bytes, after they have changed. */
@@ -129,8 +134,7 @@ static bool make_room(struct frame *f, const struct buf_ops *bufs)
 
 	bufs->room(bufs->ctx, f->buf, f->data, &before, &from);
 	if (before >= FRAME_TAG_SIZE) {
-		memmove(f->data - FRAME_TAG_SIZE, f->data, ADDRESSES);
-		f->data -= FRAME_TAG_SIZE;
+		move_addresses(f, -(int32_t)FRAME_TAG_SIZE);
 		return true;
 	}
 	if (from < f->len + FRAME_TAG_SIZE)
@@ -143,8 +147,7 @@ bool vlan_edit(struct frame *f, enum vlan_edit e, uint16_t protocol, const struc
 {
 	switch (e) {
 	case VLAN_POP:
-		memmove(f->data + FRAME_TAG_SIZE, f->data, ADDRESSES);
-		f->data += FRAME_TAG_SIZE;
+		move_addresses(f, FRAME_TAG_SIZE);
 		break;
 	case VLAN_PUSH:
 		if (!make_room(f, bufs))
@@ -152,7 +155,7 @@ bool vlan_edit(struct frame *f, enum vlan_edit e, uint16_t protocol, const struc
 		write_tag(f->data, protocol, f->vid);
 		break;
 	case VLAN_SET:
-		write_tag(f->data, protocol, (uint16_t)(vlan_tci(f) | f->vid));
+		write_tag(f->data, protocol, (uint16_t)(vlan_tag(f) | f->vid));
 		return true;
 	default:
 		return true;
@@ -177,7 +180,7 @@ bool vlan_edit_copy(const struct frame *f, enum vlan_edit e, uint16_t protocol,
 	if (e == VLAN_PUSH)
 		write_tag(data, protocol, f->vid);
 	else if (e == VLAN_SET)
-		write_tag(data, protocol, (uint16_t)(vlan_tci(f) | f->vid));
+		write_tag(data, protocol, (uint16_t)(vlan_tag(f) | f->vid));
 	*ret = *f;
 	ret->data = data;
 	ret->buf = buf;

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "core/batch.h"
 #include "core/drop.h"
@@ -78,27 +79,32 @@ struct vlan_range {
 /* The range after *r (zeros: the first); the PVID stands alone. False at the end. */
 bool vlan_next(const struct vlan_set *s, struct vlan_range *r);
 
+/* The outermost tag of a parsed frame that has one: protocol and TCI. */
+static inline uint32_t vlan_tag(const struct frame *f)
+{
+	uint32_t v;
+
+	memcpy(&v, f->data + FRAME_HEADER_SIZE - 2, sizeof(v));
+	return __builtin_bswap32(v);
+}
+
 /* Is f's outermost tag one of that protocol? f is parsed. */
 static inline bool vlan_tagged(const struct frame *f, uint16_t protocol)
 {
-	return unlikely(f->n_tags) && frame_be16(f->data + 12) == protocol;
-}
-
-static inline uint16_t vlan_tci(const struct frame *f)
-{
-	return frame_be16(f->data + FRAME_HEADER_SIZE);
+	return f->n_tags && vlan_tag(f) >> 16 == protocol;
 }
 
 /* The VLAN of a parsed frame that comes in on a port with these; 0: it may not, see below. */
 static inline uint16_t vlan_of(const struct vlan_set *s, uint16_t protocol, const struct frame *f)
 {
+	uint32_t tag;
 	uint16_t vid;
 
-	if (!vlan_tagged(f,
-			 protocol)) /* and what begins like a tag and is cut off has none either */
-		return unlikely(f->ethertype == protocol && !f->n_tags) ? 0 : s->pvid;
-	vid = vlan_tci(f) & (VLAN_N - 1);
-	if (unlikely(!vid))
+	if (!f->n_tags) /* what begins like a tag and is cut off has no VLAN at all */
+		return unlikely(f->ethertype == protocol) ? 0 : s->pvid;
+	tag = vlan_tag(f);
+	vid = tag & (VLAN_N - 1);
+	if (unlikely(tag >> 16 != protocol || !vid))
 		return s->pvid;
 	return vlan_has(s, vid) ? vid : 0;
 }
@@ -120,12 +126,16 @@ static inline enum vlan_edit vlan_edit_for(const struct vlan_set *s, uint16_t pr
 					   const struct frame *f)
 {
 	const bool untagged = vlan_is_untagged(s, f->vid);
+	uint32_t tag;
 
-	if (!vlan_tagged(f, protocol))
+	if (!f->n_tags)
+		return untagged ? VLAN_KEEP : VLAN_PUSH;
+	tag = vlan_tag(f);
+	if (unlikely(tag >> 16 != protocol))
 		return untagged ? VLAN_KEEP : VLAN_PUSH;
 	if (untagged)
 		return VLAN_POP;
-	return likely(vlan_tci(f) & (VLAN_N - 1)) ? VLAN_KEEP : VLAN_SET;
+	return likely(tag & (VLAN_N - 1)) ? VLAN_KEEP : VLAN_SET;
 }
 
 /* By how much an edit makes a frame longer. */
