@@ -34,8 +34,13 @@
 		{"no_linklocal_learn", "no_linklocal_learn", ARG_ONOFF},                           \
 		{"monitor", "monitor", ARG_ONOFF},                                                 \
 		{"address", "address", ARG_TEXT, 0, "MAC|auto"},                                   \
+		{"mtu", "mtu", ARG_UINT, 0, "BYTES"},                                              \
+		{"vlan_filtering", "vlan_filtering", ARG_ONOFF},                                   \
+		{"vlan_protocol", "vlan_protocol", ARG_CHOICE, 0, NULL, "802.1Q|802.1ad"},         \
+		{"vlan_default_pvid", "vlan_default_pvid", ARG_UINT, 0, "VLAN"},                   \
+		{"vlan_stats_enabled", "vlan_stats_enabled", ARG_ONOFF},                           \
 	{                                                                                          \
-		"mtu", "mtu", ARG_UINT, 0, "BYTES"                                                 \
+		"vlan_stats_per_port", "vlan_stats_per_port", ARG_ONOFF                            \
 	}
 #define SHARED_SETTINGS                                                                            \
 	{"group_fwd_mask", "group_fwd_mask", ARG_UINT, 0, "MASK"},                                 \
@@ -128,6 +133,24 @@ static const struct arg_spec args_fdb_flush[] = {{"bridge", "br", ARG_BRIDGE, AR
 static const struct arg_spec args_fdb_get[] = {
 	MAC, {"bridge", "br", ARG_BRIDGE, ARG_REQUIRED, "BR"}, VLAN, END};
 
+static const struct arg_spec args_vlan_show[] = {{"port", "dev", ARG_PORT, ARG_BARE, "DEV"},
+						 {"bridge", "br", ARG_BRIDGE, ARG_OR, "BR"},
+						 END};
+static const struct arg_spec args_vlan_add[] = {{"port", "dev", ARG_PORT, ARG_REQUIRED, "DEV"},
+						{"vid", "vid", ARG_TEXT, ARG_REQUIRED, "N[-M]"},
+						{"pvid", "pvid", ARG_FLAG},
+						{"untagged", "untagged", ARG_FLAG},
+						{"self", "self", ARG_FLAG},
+						{"master", "master", ARG_FLAG, ARG_OR},
+						END};
+static const struct arg_spec args_vlan_del[] = {{"port", "dev", ARG_PORT, ARG_REQUIRED, "DEV"},
+						{"vid", "vid", ARG_TEXT, ARG_REQUIRED, "N[-M]"},
+						{"pvid", "pvid", ARG_FLAG},
+						{"untagged", "untagged", ARG_FLAG},
+						{"self", "self", ARG_FLAG},
+						{"master", "master", ARG_FLAG, ARG_OR},
+						END};
+
 static const struct arg_spec args_name[] = {{"name", NULL, ARG_PORT, 0, "BR|DEV"}, END};
 static const struct arg_spec args_drops[] = {
 	{"name", NULL, ARG_PORT, 0, "BR|DEV"}, {"all", "all", ARG_FLAG}, END};
@@ -212,7 +235,7 @@ const struct command commands[] = {
 	{"link set", NULL, args_link_set, cmd_link_set, NULL,
 	 "join, leave, change flags and settings",
 	 "DEV is a port, or a bridge with `type bridge`; ageing_time, no_linklocal_learn, monitor, "
-	 "address and mtu are of bridges only. Several changes may stand in one line."},
+	 "address, mtu and vlan_… are of bridges only. Several changes may stand in one line."},
 
 	{"fdb show", "list|lst|ls", args_fdb_show, cmd_fdb_show, NULL, "list addresses", NULL},
 	{"fdb add", "append", args_fdb_add, cmd_fdb_add, "fdb.add",
@@ -223,6 +246,18 @@ const struct command commands[] = {
 	{"fdb flush", NULL, args_fdb_flush, cmd_fdb_flush, "fdb.flush", "forget learned addresses",
 	 "With `all` static entries go too."},
 	{"fdb get", NULL, args_fdb_get, cmd_fdb_get, "fdb.get", "look one address up", NULL},
+
+	{"vlan show", "list|lst|ls", args_vlan_show, cmd_vlan_show, NULL,
+	 "list the VLANs of ports and of the bridges' own interfaces",
+	 "Of one port or a bridge's own interface (`dev`), of all of a bridge (`br`), or of all. "
+	 "With -s counters, which vlan_stats_enabled of a bridge switches on."},
+	{"vlan add", NULL, args_vlan_add, cmd_vlan_change, "vlan.add",
+	 "let a port be in VLANs, or change how it is",
+	 "Frames without a tag belong to the `pvid`; in an `untagged` VLAN they leave without one. "
+	 "`self` is for the bridge's own interface. They count while vlan_filtering of the bridge "
+	 "is on."},
+	{"vlan del", "delete", args_vlan_del, cmd_vlan_change, "vlan.del",
+	 "take a port out of VLANs", NULL},
 
 	{"adopt", NULL, args_adopt, cmd_adopt, "adopt.add",
 	 "let netmap programs open a bridge or device of the kernel",

@@ -36,6 +36,10 @@ int cmd_stats(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_drops(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_debug_objects(struct cli *c, const struct command *cmd, json_t *args);
 
+/* vlan.c: VLANs */
+int cmd_vlan_show(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_vlan_change(struct cli *c, const struct command *cmd, json_t *args);
+
 /* netmap.c: netmap programs */
 int cmd_rings(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_intercept(struct cli *c, const struct command *cmd, json_t *args);

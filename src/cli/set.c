@@ -196,8 +196,16 @@ int cmd_link_del(struct cli *c, const struct command *cmd, json_t *args)
 /* Settings that only a bridge has: with them DEV is a bridge even without "type bridge". */
 static bool has_bridge_setting(const json_t *args)
 {
-	static const char *const only[] = {"ageing_time", "no_linklocal_learn", "monitor",
-					   "address", "mtu"};
+	static const char *const only[] = {"ageing_time",
+					   "no_linklocal_learn",
+					   "monitor",
+					   "address",
+					   "mtu",
+					   "vlan_filtering",
+					   "vlan_protocol",
+					   "vlan_default_pvid",
+					   "vlan_stats_enabled",
+					   "vlan_stats_per_port"};
 
 	for (size_t i = 0; i < array_size(only); i++)
 		if (json_object_get(args, only[i]))

@@ -19,6 +19,7 @@
 #include "daemon/netmap_sock.h"
 #include "daemon/ports.h"
 #include "daemon/snapshot.h"
+#include "daemon/vlans.h"
 #include "sys/netlink.h"
 
 LOG_MODULE("daemon/bridges");
@@ -235,9 +236,12 @@ int bridges_add(struct daemon *d, const char *name, const json_t *values, struct
 		vbridge_free(vb);
 		return r;
 	}
+	r = values ? bridges_set(vb, values, err) : 0;
+	if (r) {
+		bridges_del(vb);
+		return r;
+	}
 	/* commit */
-	if (values)
-		bridges_set(vb, values);
 	snapshot_load(vb);
 	log_info("bridge %s: %s worker=%u fdb_size=%u", name,
 		 mac ? "its interface was there and is used again" : "made", worker_id(vb->w),
@@ -291,6 +295,7 @@ void bridges_del(struct vbridge *vb)
 struct set_job {
 	struct vbridge *vb;
 	const json_t *values;
+	int r;
 };
 
 static void set_bool(const json_t *values, const char *name, bool *to)
@@ -301,14 +306,42 @@ static void set_bool(const json_t *values, const char *name, bool *to)
 		*to = json_is_true(v);
 }
 
+/* Settings of VLANs: the only ones that may find no memory. */
+static int set_vlans(struct vbridge *vb, const json_t *values)
+{
+	struct vlan_settings s = *bridge_vlan_settings(vb->br);
+	const json_t *protocol = json_object_get(values, "vlan_protocol");
+	const json_t *pvid = json_object_get(values, "vlan_default_pvid");
+	const char *vlans = json_string_value(json_object_get(values, "vlans"));
+	struct vlan_set set;
+	struct ctl_error err;
+	int r;
+
+	set_bool(values, "vlan_filtering", &s.filtering);
+	set_bool(values, "vlan_stats_enabled", &s.stats);
+	set_bool(values, "vlan_stats_per_port", &s.stats_per_port);
+	if (protocol)
+		s.protocol = vlans_protocol(json_string_value(protocol));
+	if (pvid)
+		s.default_pvid = (uint16_t)json_integer_value(pvid);
+	r = bridge_vlan_set(vb->br, &s);
+	/* Checked long ago: it is well-formed. */
+	if (!r && vlans && vb->host && vlans_parse(vlans, vb->name, &set, &err) == 0)
+		bridge_vlan_replace(vb->br, vb->host->wp.bp, &set);
+	return r;
+}
+
 static void set_in_worker(void *arg)
 {
-	const struct set_job *job = arg;
+	struct set_job *job = arg;
 	struct bridge *br = job->vb->br;
 	struct bridge_settings s = *bridge_settings(br);
 	const json_t *v;
 	uint64_t mac = 0;
 
+	job->r = set_vlans(job->vb, job->values);
+	if (job->r)
+		return;
 	v = json_object_get(job->values, "ageing_time");
 	if (v)
 		s.ageing_time_s = (uint32_t)json_integer_value(v);
@@ -332,12 +365,27 @@ static void set_in_worker(void *arg)
 		bridge_set_mtu(br, (uint32_t)json_integer_value(v));
 }
 
-void bridges_set(struct vbridge *vb, const json_t *values)
+int bridges_set(struct vbridge *vb, const json_t *values, struct ctl_error *err)
 {
-	struct set_job job = {vb, values};
+	struct set_job job = {vb, values, 0};
 
 	worker_call(vb->w, set_in_worker, &job);
 	events_drain(vb->d->events);
+	if (!job.r)
+		return 0;
+	return ctl_fail(err, CTL_E_INTERNAL, "bridge %s: VLAN counters: %s", vb->name,
+			err_text(job.r));
+}
+
+void bridges_get_vlans(struct vbridge *vb, json_t *to)
+{
+	const struct vlan_settings *s = bridge_vlan_settings(vb->br);
+
+	json_object_set_new(to, "vlan_filtering", json_boolean(s->filtering));
+	json_object_set_new(to, "vlan_protocol", json_string(vlans_protocol_name(s->protocol)));
+	json_object_set_new(to, "vlan_default_pvid", json_integer(s->default_pvid));
+	json_object_set_new(to, "vlan_stats_enabled", json_boolean(s->stats));
+	json_object_set_new(to, "vlan_stats_per_port", json_boolean(s->stats_per_port));
 }
 
 json_t *bridges_get(struct vbridge *vb)
@@ -345,13 +393,18 @@ json_t *bridges_get(struct vbridge *vb)
 	/* Settings change only by worker_call() from this thread: reading them needs none. */
 	const struct bridge_settings *s = bridge_settings(vb->br);
 	char mac[MAC_TEXT_SIZE];
+	json_t *o;
 
-	return json_pack("{s:i, s:i, s:i, s:b, s:b, s:s, s:i}", "ageing_time",
-			 (int)s->ageing_time_s, "fdb_max_learned", (int)s->fdb_max_learned,
-			 "group_fwd_mask", s->group_fwd_mask, "no_linklocal_learn",
-			 s->no_linklocal_learn, "monitor", s->monitor, "address",
-			 s->mac_set ? mac_format(bridge_mac(vb->br), mac) : "auto", "mtu",
-			 s->mtu_set ? (int)bridge_mtu(vb->br) : 0);
+	o = json_pack("{s:i, s:i, s:i, s:b, s:b, s:s, s:i}", "ageing_time", (int)s->ageing_time_s,
+		      "fdb_max_learned", (int)s->fdb_max_learned, "group_fwd_mask",
+		      s->group_fwd_mask, "no_linklocal_learn", s->no_linklocal_learn, "monitor",
+		      s->monitor, "address",
+		      s->mac_set ? mac_format(bridge_mac(vb->br), mac) : "auto", "mtu",
+		      s->mtu_set ? (int)bridge_mtu(vb->br) : 0);
+	bridges_get_vlans(vb, o);
+	if (vb->host)
+		json_object_set_new(o, "vlans", vlans_text(&vb->host->wp.bp->vlans));
+	return o;
 }
 
 void bridges_follow(struct vbridge *vb)

@@ -69,8 +69,11 @@ struct vbridge *bridges_new_kernel(struct daemon *d, const char *name, bool is_b
 void bridges_del(struct vbridge *vb);
 /* At the end of the daemon, and of adoption: as bridges_del(), but the interface stays. */
 void bridges_close(struct vbridge *vb);
-/* Applies checked settings; those that are missing stay. */
-void bridges_set(struct vbridge *vb, const json_t *values);
+/* Applies checked settings; those that are missing stay. 0, or CTL_E_INTERNAL and nothing is set.
+ */
+int bridges_set(struct vbridge *vb, const json_t *values, struct ctl_error *err);
+/* Puts the settings of VLANs into an object, but not the set of the interface. */
+void bridges_get_vlans(struct vbridge *vb, json_t *to);
 /* The settings as commands and configuration write them; new reference. */
 json_t *bridges_get(struct vbridge *vb);
 /* The bridge's own address or MTU changed in the engine: its interface follows. */

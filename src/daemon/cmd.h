@@ -58,7 +58,7 @@ struct cmd_table {
 	size_t n;
 };
 
-extern const struct cmd_table cmds_bridge, cmds_port, cmds_fdb, cmds_status, cmds_config,
+extern const struct cmd_table cmds_bridge, cmds_port, cmds_fdb, cmds_vlan, cmds_status, cmds_config,
 	cmds_netmap, cmds_adopt;
 
 /* The command called name; NULL with CTL_E_COMMAND in *err. */

@@ -43,8 +43,7 @@ static int bridge_set_cmd(struct cmd_call *c)
 
 	if (r)
 		return r;
-	bridges_set(vb, c->args);
-	return 0;
+	return bridges_set(vb, c->args, &c->err);
 }
 
 /* ---- show ---- */
@@ -67,13 +66,13 @@ static json_t *info_data(struct vbridge *vb)
 {
 	const struct bridge_settings *s = bridge_settings(vb->br);
 	struct stats_job job = {.vb = vb};
-	json_t *intercept;
+	json_t *intercept, *data;
 	char id[24];
 
 	worker_call(vb->w, read_stats, &job);
 	intercept = diversion_get(vb);
 	snprintf(id, sizeof(id), "8000.%012llx", (unsigned long long)bridge_mac(vb->br));
-	return json_pack("{s:i, s:i, s:I, s:I, s:i, s:b, s:b, s:b, s:i, s:i, s:s, s:I, s:I, s:I, "
+	data = json_pack("{s:i, s:i, s:I, s:I, s:i, s:b, s:b, s:b, s:i, s:i, s:s, s:I, s:I, s:I, "
 			 "s:o}",
 			 "ageing_time", (int)s->ageing_time_s, "fdb_max_learned",
 			 (int)s->fdb_max_learned, "fdb_n_learned", (json_int_t)job.st.n_learned,
@@ -83,6 +82,9 @@ static json_t *info_data(struct vbridge *vb)
 			 "n_moved", (json_int_t)job.n_events[BRIDGE_FDB_MOVED], "n_full",
 			 (json_int_t)job.n_events[BRIDGE_FDB_FULL], "n_own_source",
 			 (json_int_t)job.n_events[BRIDGE_OWN_SOURCE], "intercept", intercept);
+	if (!vb->adopted)
+		bridges_get_vlans(vb, data);
+	return data;
 }
 
 static json_t *port_names(struct vbridge *vb)

@@ -255,6 +255,8 @@ static int fdb_show(struct cmd_call *c)
 
 struct entry_job {
 	struct vbridge *vb;
+	const struct vlan_set *vlans; /* the entry is meant in each of these, */
+	bool any_vlan;                /* or wherever it is; else in vid alone */
 	uint64_t mac;
 	uint16_t vid, port;
 	enum fdb_kind kind;
@@ -264,32 +266,87 @@ struct entry_job {
 	int64_t r;
 };
 
-static void add_entry(void *arg)
+/* The VLANs of a job, in order: the one after vid; VLAN_N: no more. */
+static uint32_t next_vid(const struct entry_job *job, uint32_t vid)
 {
-	struct entry_job *job = arg;
+	if (!job->vlans)
+		return job->any_vlan ? vid + 1 : VLAN_N;
+	do
+		vid++;
+	while (vid < VLAN_N && !vlan_has(job->vlans, (uint16_t)vid));
+	return vid;
+}
+
+static uint32_t first_vid(const struct entry_job *job)
+{
+	return job->vlans ? next_vid(job, 0) : job->vid;
+}
+
+#define for_each_vid(vid, job)                                                                     \
+	for (uint32_t vid = first_vid(job); vid < VLAN_N; vid = next_vid(job, vid))
+
+static void add_in_vlan(struct entry_job *job, uint16_t vid)
+{
 	struct bridge_event e = {
-		.kind = BRIDGE_FDB_NEW, .mac = job->mac, .vid = job->vid, .port = job->port};
+		.kind = BRIDGE_FDB_NEW, .mac = job->mac, .vid = vid, .port = job->port};
 	struct fdb *fdb = bridge_fdb(job->vb->br);
 	struct fdb_entry old;
+	bool found = fdb_get(fdb, job->mac, vid, &old);
 
-	job->found = fdb_get(fdb, job->mac, job->vid, &old);
-	job->r = fdb_add(fdb, job->mac, job->vid, job->port, job->kind, job->replace);
-	if (!job->r && !job->found && job->kind != FDB_LOCAL)
+	job->r = fdb_add(fdb, job->mac, vid, job->port, job->kind, job->replace);
+	if (!job->r && !found && job->kind != FDB_LOCAL)
 		events_push(job->vb, &e);
 }
 
+/* In all VLANs or in none, unless the table is full. */
+static void add_entry(void *arg)
+{
+	struct entry_job *job = arg;
+	struct fdb_entry old;
+
+	for_each_vid(vid, job)
+	{
+		if (!job->replace &&
+		    fdb_get(bridge_fdb(job->vb->br), job->mac, (uint16_t)vid, &old)) {
+			job->r = FDB_E_EXISTS;
+			return;
+		}
+	}
+	for_each_vid(vid, job)
+	{
+		add_in_vlan(job, (uint16_t)vid);
+		if (job->r)
+			return;
+	}
+}
+
+/* From all VLANs where it is. */
 static void del_entry(void *arg)
 {
 	struct entry_job *job = arg;
+	bool found = false;
 
-	job->r = fdb_del(bridge_fdb(job->vb->br), job->mac, job->vid, job->port);
+	for_each_vid(vid, job) found |=
+		fdb_del(bridge_fdb(job->vb->br), job->mac, (uint16_t)vid, job->port) == 0;
+	job->r = found ? 0 : FDB_E_NOT_FOUND;
 }
 
+/* From the first VLAN where it is. */
 static void get_entry(void *arg)
 {
 	struct entry_job *job = arg;
 
-	job->found = fdb_get(bridge_fdb(job->vb->br), job->mac, job->vid, &job->entry.e);
+	for_each_vid(vid, job)
+	{
+		job->found =
+			fdb_get(bridge_fdb(job->vb->br), job->mac, (uint16_t)vid, &job->entry.e);
+		if (job->found)
+			break;
+	}
+	/* An own address holds in every VLAN. */
+	if (!job->found && job->vid)
+		job->found = fdb_get(bridge_fdb(job->vb->br), job->mac, 0, &job->entry.e) &&
+			     job->entry.e.kind == FDB_LOCAL;
 	if (job->found)
 		name_entry(job->vb, &job->entry);
 }
@@ -313,6 +370,28 @@ static int parse_entry(struct cmd_call *c, struct entry_job *job, struct vport *
 	assert(job->vb);
 	job->vid = (uint16_t)cmd_arg_int(c, "vlan", 0);
 	job->port = *ret_port ? (*ret_port)->wp.bp->no : 0;
+	/* What is there may be meant without its VLAN. */
+	job->any_vlan = !job->vid && bridge_vlan_settings(job->vb->br)->filtering;
+	return 0;
+}
+
+/*
+ * While VLANs are filtered, a new entry of a port without a VLAN is one in each of the port's, as
+ * in Linux; and one that nobody could use is refused. An own address holds in every VLAN by itself.
+ */
+static int parse_vlans(struct cmd_call *c, struct entry_job *job, const struct vport *vp)
+{
+	const struct bport *bp = vp ? vp->wp.bp : NULL;
+
+	if (!bp || !bridge_vlan_settings(job->vb->br)->filtering)
+		return 0;
+	if (job->vid == 0 && job->kind != FDB_LOCAL)
+		job->vlans = &bp->vlans;
+	if (job->vlans && first_vid(job) == VLAN_N)
+		return ctl_fail(&c->err, CTL_E_VALUE, "fdb: port %s is in no VLAN", vp->name);
+	if (job->vid && !vlan_has(&bp->vlans, job->vid))
+		return ctl_fail(&c->err, CTL_E_VALUE, "fdb: port %s is not in VLAN %u", vp->name,
+				job->vid);
 	return 0;
 }
 
@@ -334,6 +413,10 @@ static int fdb_add_cmd(struct cmd_call *c)
 				"fdb: %.64s: an entry of the bridge itself is local, not %s", mac,
 				kinds[k]);
 	job.kind = (enum fdb_kind)k;
+	job.any_vlan = false;
+	r = parse_vlans(c, &job, vp);
+	if (r)
+		return r;
 	worker_call(job.vb->w, add_entry, &job);
 	if (job.r == FDB_E_EXISTS)
 		return ctl_fail(&c->err, CTL_E_FDB_EXISTS, "fdb: %.64s: %s has that entry already",

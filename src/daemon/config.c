@@ -13,6 +13,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "daemon/keys.h"
+#include "daemon/vlans.h"
 
 struct parse {
 	yaml_document_t doc;
@@ -187,6 +188,41 @@ static int take_value(struct parse *p, const struct key *k, yaml_node_t *v, cons
 	return 0;
 }
 
+/* ---- VLANs ---- */
+
+static int vlan_item(struct parse *p, yaml_node_t *n, void *ctx)
+{
+	const char *word = scalar(n);
+	json_t **text = ctx, *longer;
+
+	if (!word || strchr(word, ','))
+		return fail_at(p, line_of(n), "vlans: an item is like \"10-20 untagged\"");
+	longer = json_sprintf("%s%s%s", json_string_value(*text),
+			      *json_string_value(*text) ? "," : "", word);
+	if (!longer)
+		return fail_at(p, line_of(n), "vlans: an item is not UTF-8");
+	json_decref(*text);
+	*text = longer;
+	return 0;
+}
+
+/* A list of items, which becomes the one spelling of the set: it is compared with what runs. */
+static int vlan_list(struct parse *p, yaml_node_t *k, yaml_node_t *v, const char *object,
+		     json_t *values)
+{
+	json_t *text = json_string("");
+	struct ctl_error err;
+	struct vlan_set s;
+	int r = each_item(p, v, "vlans", vlan_item, &text);
+
+	if (!r && vlans_parse(json_string_value(text), object, &s, &err))
+		r = fail_at(p, line_of(k), "%s", err.text);
+	if (!r)
+		json_object_set_new(values, "vlans", vlans_text(&s));
+	json_decref(text);
+	return r;
+}
+
 /* ---- ports ---- */
 
 struct item {
@@ -203,6 +239,8 @@ static int port_member(struct parse *p, const char *key, yaml_node_t *k, yaml_no
 
 	if (!def)
 		return unknown_key(p, k, tables, 2);
+	if (def->rule == KEY_VLANS)
+		return vlan_list(p, k, v, it->object, it->values);
 	return take_value(p, def, v, it->object, key_find(tables, 1, key) ? it->own : it->values);
 }
 
@@ -410,6 +448,8 @@ static int bridge_member(struct parse *p, const char *key, yaml_node_t *k, yaml_
 		return intercept_settings(p, v, it->own, it->object);
 	if (!strcmp(key, "access"))
 		return access_list(p, k, v, it->own);
+	if (def->rule == KEY_VLANS)
+		return vlan_list(p, k, v, it->object, it->values);
 	return take_value(p, def, v, it->object, it->values);
 }
 

@@ -37,6 +37,57 @@ static const char *string_of(const json_t *o, const char *key)
 	return json_string_value(json_object_get(o, key));
 }
 
+static const char *vlans_of(const struct config *c, const char *port)
+{
+	const json_t *o = config_bridge(c, "br0");
+
+	o = json_object_get(port ? config_port(o, port) : o, "values");
+	return string_of(o, "vlans");
+}
+
+static void vlans(void **state)
+{
+	struct config *c = good("bridges:\n"
+				"  br0:\n"
+				"    vlan_filtering: on\n"
+				"    vlan_protocol: 802.1ad\n"
+				"    vlan_default_pvid: 0\n"
+				"    vlans: [20, 10-19, \"5  untagged pvid\"]\n"
+				"    ports:\n"
+				"      - name: a\n"
+				"        vlans: []\n"
+				"      - name: b\n"
+				"        vlans:\n"
+				"          - 1-4094\n"
+				"          - 7 pvid\n"
+				"      - name: c\n");
+	const json_t *v = json_object_get(config_bridge(c, "br0"), "values");
+
+	assert_true(json_is_true(json_object_get(v, "vlan_filtering")));
+	assert_string_equal(string_of(v, "vlan_protocol"), "802.1ad");
+	assert_int_equal(json_integer_value(json_object_get(v, "vlan_default_pvid")), 0);
+	assert_string_equal(vlans_of(c, NULL), "5 pvid untagged, 10-20");
+	assert_string_equal(vlans_of(c, "a"), "");
+	assert_string_equal(vlans_of(c, "b"), "1-6, 7 pvid, 8-4094");
+	assert_null(vlans_of(c, "c"));
+	config_free(c);
+	bad("bridges:\n  br0:\n    vlan_filtring: on\n",
+	    "v.yaml:3: unknown key \"vlan_filtring\", did you mean \"vlan_filtering\"?");
+	bad("bridges:\n  br0:\n    vlan_protocol: 802.1x\n",
+	    "v.yaml:3: bridge br0: vlan_protocol 802.1x: not one of 802.1Q, 802.1ad");
+	bad("bridges:\n  br0:\n    vlan_default_pvid: 4095\n",
+	    "v.yaml:3: bridge br0: vlan_default_pvid 4095 is out of range 0 to 4094");
+	bad("bridges:\n  br0:\n    vlans: 10\n", "v.yaml:3: vlans must be a list");
+	bad("bridges:\n  br0:\n    vlans: [0]\n",
+	    "v.yaml:3: bridge br0: vlan 0 is out of range 1 to 4094");
+	bad("bridges:\n  br0:\n    ports:\n      - name: a\n        vlans: [20-10]\n",
+	    "v.yaml:5: port: vlan 20-10: the range is reversed");
+	bad("bridges:\n  br0:\n    ports:\n      - name: a\n        vlans: [1 pvid, 2 pvid]\n",
+	    "v.yaml:5: port: vlan 2: 1 is the PVID already");
+	bad("bridges:\n  br0:\n    ports:\n      - name: a\n        vlans: [[1]]\n",
+	    "v.yaml:5: vlans: an item is like \"10-20 untagged\"");
+}
+
 static void interception(void **state)
 {
 	struct config *c = good("bridges:\n"
@@ -361,6 +412,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everything),
+		cmocka_unit_test(vlans),
 		cmocka_unit_test(interception),
 		cmocka_unit_test(interception_errors),
 		cmocka_unit_test(access_lists),

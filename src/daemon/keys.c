@@ -9,6 +9,7 @@
 
 #include "base/compiler.h"
 #include "base/mac.h"
+#include "daemon/vlans.h"
 
 #define IFNAME_MAX  15
 #define MTU_MIN     68
@@ -16,6 +17,7 @@
 #define NEAREST_MAX 64
 #define TEXT_SHOWN  "%.64s"
 
+static const char *const vlan_protocols[] = {"802.1Q", "802.1ad", NULL};
 static const struct key bridge_keys[] = {
 	{"ageing_time", KEY_INT, KEY_PLAIN, 0, 1000000},
 	{"fdb_max_learned", KEY_INT, KEY_PLAIN, 0, 1 << 26},
@@ -24,6 +26,12 @@ static const struct key bridge_keys[] = {
 	{"monitor", KEY_BOOL, KEY_PLAIN, 0, 0},
 	{"address", KEY_STRING, KEY_MAC_OR_AUTO, 0, 0},
 	{"mtu", KEY_INT, KEY_MTU, 0, MTU_MAX},
+	{"vlan_filtering", KEY_BOOL, KEY_PLAIN, 0, 0},
+	{"vlan_protocol", KEY_STRING, KEY_PLAIN, 0, 0, vlan_protocols},
+	{"vlan_default_pvid", KEY_INT, KEY_PLAIN, 0, VLAN_ID_MAX},
+	{"vlan_stats_enabled", KEY_BOOL, KEY_PLAIN, 0, 0},
+	{"vlan_stats_per_port", KEY_BOOL, KEY_PLAIN, 0, 0},
+	{"vlans", KEY_STRING, KEY_VLANS, 0, 0},
 };
 const struct key_table keys_bridge = {bridge_keys, array_size(bridge_keys)};
 
@@ -37,6 +45,7 @@ static const struct key port_keys[] = {
 	{"sticky", KEY_BOOL, KEY_PLAIN, 0, 0},
 	{"group_fwd_mask", KEY_INT, KEY_MASK_PORT, 0, 0xffff},
 	{"fdb_max_learned", KEY_INT, KEY_PLAIN, 0, 1 << 26},
+	{"vlans", KEY_STRING, KEY_VLANS, 0, 0},
 };
 const struct key_table keys_port = {port_keys, array_size(port_keys)};
 
@@ -190,6 +199,8 @@ static int check_choice(const struct key *k, const char *text, const char *objec
 
 int key_check(const struct key *k, const json_t *value, const char *object, struct ctl_error *err)
 {
+	struct vlan_set vlans;
+
 	if (!type_fits(k->type, value))
 		return ctl_fail(err, CTL_E_ARGS, "%s: %s must be %s", object, k->name,
 				type_text(k->type));
@@ -197,6 +208,8 @@ int key_check(const struct key *k, const json_t *value, const char *object, stru
 		return check_int(k, json_integer_value(value), object, err);
 	if (k->type == KEY_STRING && (k->rule == KEY_MAC || k->rule == KEY_MAC_OR_AUTO))
 		return check_mac(k, json_string_value(value), object, err);
+	if (k->rule == KEY_VLANS)
+		return vlans_parse(json_string_value(value), object, &vlans, err);
 	if (k->choices)
 		return check_choice(k, json_string_value(value), object, err);
 	return 0;

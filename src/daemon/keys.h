@@ -28,6 +28,7 @@ enum key_rule {
 	KEY_MASK_BRIDGE, /* bits 0, 1, 2 cannot be set */
 	KEY_MASK_PORT,   /* bit 1 cannot be set */
 	KEY_BUF_SIZE,    /* a power of two */
+	KEY_VLANS,       /* string: a set as daemon/vlans.h reads it */
 };
 
 struct key {

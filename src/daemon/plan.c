@@ -24,6 +24,7 @@
 #include "daemon/keys.h"
 #include "daemon/plan_internal.h"
 #include "daemon/ports.h"
+#include "daemon/vlans.h"
 #include "sys/clock.h"
 #include "sys/netlink.h"
 
@@ -93,11 +94,19 @@ static json_t *restrict_to(const json_t *of, const json_t *keys)
 
 /* ---- bridges ---- */
 
-static json_t *bridge_defaults(void)
+/* want: the values that are written, for what follows from another. */
+static json_t *bridge_defaults(const json_t *want)
 {
-	return json_pack("{s:i, s:i, s:i, s:b, s:b, s:s, s:i}", "ageing_time", 300,
-			 "fdb_max_learned", 0, "group_fwd_mask", 0, "no_linklocal_learn", 0,
-			 "monitor", 0, "address", "auto", "mtu", 0);
+	const struct vlan_settings s = vlan_settings_default();
+	const json_t *pvid = json_object_get(want, "vlan_default_pvid");
+
+	return json_pack(
+		"{s:i, s:i, s:i, s:b, s:b, s:s, s:i, s:b, s:s, s:i, s:b, s:b, s:o}", "ageing_time",
+		300, "fdb_max_learned", 0, "group_fwd_mask", 0, "no_linklocal_learn", 0, "monitor",
+		0, "address", "auto", "mtu", 0, "vlan_filtering", s.filtering, "vlan_protocol",
+		vlans_protocol_name(s.protocol), "vlan_default_pvid", s.default_pvid,
+		"vlan_stats_enabled", s.stats, "vlan_stats_per_port", s.stats_per_port, "vlans",
+		vlans_default_text(pvid ? (uint16_t)json_integer_value(pvid) : s.default_pvid));
 }
 
 static int make_bridge(struct plan *p, const json_t *b)
@@ -119,7 +128,7 @@ static int change_bridge(struct plan *p, const json_t *b, struct vbridge *vb)
 {
 	const json_t *before = config_bridge(p->old, vb->name);
 	const json_t *want = json_object_get(b, "values");
-	json_t *now = bridges_get(vb), *defaults = bridge_defaults();
+	json_t *now = bridges_get(vb), *defaults = bridge_defaults(want);
 	json_t *diff = config_difference(now, json_object_get(before, "values"), want, defaults);
 	const json_t *size = json_object_get(want, "fdb_size");
 	json_t *args, *undo;
@@ -217,9 +226,11 @@ static int drop_bridges(struct plan *p)
 
 /* ---- ports ---- */
 
-static json_t *port_defaults(void)
+static json_t *port_defaults(const struct vport *vp)
 {
-	json_t *o = json_pack("{s:i, s:i}", "group_fwd_mask", 0, "fdb_max_learned", 0);
+	const struct vlan_settings *s = bridge_vlan_settings(vp->vb->br);
+	json_t *o = json_pack("{s:i, s:i, s:o}", "group_fwd_mask", 0, "fdb_max_learned", 0, "vlans",
+			      vlans_default_text(s->default_pvid));
 
 	for (int i = 0; i < BPORT_FLAG_N; i++)
 		json_object_set_new(o, bport_flag_name(i),
@@ -299,7 +310,7 @@ static void drop_ports(struct plan *p, bool moving)
 
 static int set_port(struct plan *p, const json_t *port, const json_t *before, struct vport *vp)
 {
-	json_t *now = ports_get(vp), *defaults = port_defaults(), *args, *undo;
+	json_t *now = ports_get(vp), *defaults = port_defaults(vp), *args, *undo;
 	json_t *diff = config_difference(now, json_object_get(before, "values"),
 					 json_object_get(port, "values"), defaults);
 	int r = 0;

@@ -22,6 +22,7 @@
 #include "daemon/keys.h"
 #include "daemon/plan.h"
 #include "daemon/snapshot.h"
+#include "daemon/vlans.h"
 
 LOG_MODULE("daemon/ports");
 
@@ -576,6 +577,8 @@ static void set_in_worker(void *arg)
 	const struct set_job *job = arg;
 	struct bport *bp = job->vp->wp.bp;
 	uint8_t mask = 0, flags = 0;
+	struct vlan_set vlans;
+	struct ctl_error err;
 	const json_t *v;
 	const char *name;
 
@@ -593,6 +596,10 @@ static void set_in_worker(void *arg)
 	v = json_object_get(job->values, "fdb_max_learned");
 	if (v)
 		bridge_port_set_fdb_limit(job->vp->vb->br, bp, (uint32_t)json_integer_value(v));
+	v = json_object_get(job->values, "vlans");
+	/* Checked long ago: it is well-formed. */
+	if (v && vlans_parse(json_string_value(v), job->vp->name, &vlans, &err) == 0)
+		bridge_vlan_replace(job->vp->vb->br, bp, &vlans);
 }
 
 void ports_set(struct vport *vp, const json_t *values)
@@ -611,6 +618,7 @@ json_t *ports_get(struct vport *vp)
 		json_object_set_new(o, bport_flag_name(i), json_boolean(bp->flags & (1 << i)));
 	json_object_set_new(o, "group_fwd_mask", json_integer(bp->group_fwd_mask));
 	json_object_set_new(o, "fdb_max_learned", json_integer(bp->fdb_max_learned));
+	json_object_set_new(o, "vlans", vlans_text(&bp->vlans));
 	return o;
 }
 
