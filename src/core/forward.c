@@ -152,12 +152,10 @@ static void give_forms(struct pass *s, struct frame *f, struct forms *w)
 
 	if (w->n_keep > 1)
 		bufs->ref(bufs->ctx, f->buf, w->n_keep - 1);
+	/* SET before POP: that finds a tag either way. */
 	for (enum vlan_edit e = VLAN_SET; e > VLAN_KEEP; e--) {
-		const bool last = e != VLAN_SET || w->n[VLAN_POP] == 0;
-
 		if (w->n[e] > 0)
-			used |= give_form(s, f, w, e,
-					  !used && last && bufs->refs(bufs->ctx, f->buf) == 1);
+			used |= give_form(s, f, w, e, !used && bufs->refs(bufs->ctx, f->buf) == 1);
 	}
 	if (!used)
 		s->drops.bufs[s->drops.n++] = f->buf;
