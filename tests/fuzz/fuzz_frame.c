@@ -81,6 +81,10 @@ static void add_frame(struct fuzz *z)
 		set_offload(z, f);
 	if (shape & 16 && len >= 16)
 		memcpy(f->data + 12, "\x81\x00", 2);
+	if (shape & 32 && len >= 16) {
+		f->data[14] &= 0xf0;
+		f->data[15] &= 7;
+	}
 }
 
 /* The program takes what is for it, or some of it; the rest did not fit. */
@@ -181,6 +185,31 @@ static void op_intercept(struct fuzz *z)
 	intercept_set_tx(ic, INTERCEPT_HOST, bits & 128);
 }
 
+/* VLANs of a port, or settings of all. Few VLANs, so that ports meet in them. */
+static void change_vlans(struct fuzz *z)
+{
+	struct vlan_settings s = *bridge_vlan_settings(z->k->br);
+	uint8_t bits = bytes_u8(&z->in);
+	struct bport *p = pick(z, bytes_u8(&z->in));
+	uint16_t first = 1 + bytes_u8(&z->in) % 4, last = (uint16_t)(first + (bits >> 4) % 3);
+
+	z->k->headroom = bits & 4;
+	z->k->tailroom = bits & 8;
+	if (bits & 1) {
+		s.filtering = bits & 2;
+		s.stats = bits & 16;
+		s.stats_per_port = bits & 32;
+		s.protocol = bits & 64 ? FRAME_TAG_8021AD : FRAME_TAG_8021Q;
+		s.default_pvid = bits & 128 ? 0 : first;
+		kit_check(bridge_vlan_set(z->k->br, &s) == 0, "out of memory");
+	} else if (p && bits & 2) {
+		bridge_vlan_del(z->k->br, p, first, last);
+	} else if (p) {
+		bridge_vlan_add(z->k->br, p, first, last,
+				first == last ? bits >> 6 : bits >> 6 & (unsigned)VLAN_UNTAGGED);
+	}
+}
+
 static void op_program(struct fuzz *z)
 {
 	uint8_t what = bytes_u8(&z->in), ring = bytes_u8(&z->in) % RINGS_MAX;
@@ -191,6 +220,9 @@ static void op_program(struct fuzz *z)
 		break;
 	case 1:
 		origins_forget(z->os[what >> 2 & 1]);
+		break;
+	case 2:
+		change_vlans(z);
 		break;
 	default: /* drops what it has */
 		while (z->n_held > 0)

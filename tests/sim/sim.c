@@ -4,7 +4,10 @@
  * language (README.md beside this file) follows that of Open vSwitch's test-stp; the engine is the
  * real one.
  *
- *   sim FILE...      runs scenarios; the first expectation that fails ends with status 1
+ *   sim [--program] FILE...   runs scenarios; the first expectation that fails ends with status 1
+ *
+ * With --program each bridge has a netmap program in its path, which gives back at once whatever it
+ * is shown: every scenario must end just so.
  *
  * A port belongs to a LAN of the same name; what a bridge sends there arrives at all other bridges
  * with a port in that LAN. Each bridge also has the port "host".
@@ -12,6 +15,7 @@
 #include <ctype.h>
 #include <stdarg.h>
 
+#include "core/inject.h"
 #include "core/testkit.h"
 
 #define SECOND_NS    1000000000ULL
@@ -46,6 +50,7 @@ struct sim {
 	struct tx txs[TX_MAX]; /* since the latest send */
 	unsigned n_txs;
 	bool storm;
+	bool program;
 	char *words[WORDS_MAX];
 	unsigned n_words;
 };
@@ -155,6 +160,18 @@ static uint64_t address(struct sim *s, const char *text)
 	return STATION_BASE + mac;
 }
 
+/* A program that has all rings open, and has synced. */
+static void add_program(struct kit *k)
+{
+	struct intercept *ic = bridge_intercept(k->br);
+
+	for (int side = 0; side < INTERCEPT_SIDE_N; side++) {
+		intercept_set_ring(ic, (enum intercept_side)side, 0,
+				   INTERCEPT_BOUND | INTERCEPT_SYNCED);
+		intercept_set_tx(ic, (enum intercept_side)side, true);
+	}
+}
+
 static void add_port(struct sim *s, struct bridge_sim *b, const char *name)
 {
 	bool host = strcmp(name, "host") == 0;
@@ -185,6 +202,8 @@ static void cmd_bridge(struct sim *s)
 	if (!is(s, 3, "="))
 		fail(s, "bridge: expected NUMBER ADDRESS = LAN...");
 	add_port(s, b, "host");
+	if (s->program)
+		add_program(b->k);
 	for (unsigned i = 4; i < s->n_words; i++)
 		add_port(s, b, s->words[i]);
 }
@@ -252,6 +271,49 @@ static void collect(struct sim *s, unsigned bridge)
 	kit_sent(k);
 }
 
+/* What the program has seen on one side comes back, and takes the place of what was on the lists.
+ */
+static bool give_back(struct kit *k, enum intercept_side side)
+{
+	struct egress_list *ring = &k->out->lists[EGRESS_RING(side, 0)];
+	struct batch *b = k->in;
+	struct origin o[BATCH_MAX];
+
+	if (ring->n == 0)
+		return false;
+	for (b->n = 0; b->n < ring->n; b->n++) {
+		struct frame *f = ring->frames[b->n];
+
+		bridge_origin(k->br, f, k->now_ns, &o[b->n]);
+		o[b->n].how = ORIGIN_BUFFER;
+		b->frames[b->n] = *f;
+	}
+	ring->n = 0;
+	kit_check(kit_got_all(k) == 0, "a frame went round the program");
+	egress_reset(k->out);
+	b->now_ns = k->now_ns;
+	if (side == INTERCEPT_NIC)
+		bridge_inject(k->br, b, o);
+	else
+		bridge_inject_host(k->br, b, o);
+	bridge_forward(k->br, b, k->out);
+	k->in = k->done;
+	k->in->n = 0;
+	k->done = b;
+	return true;
+}
+
+/* The frame that is waiting, through the bridge and, if there is one, its program. */
+static void run_frame(struct sim *s, unsigned bridge, struct bport *p)
+{
+	struct kit *k = s->bridges[bridge].k;
+
+	kit_run(k, p);
+	if (s->program && !give_back(k, INTERCEPT_NIC))
+		give_back(k, INTERCEPT_HOST);
+	collect(s, bridge);
+}
+
 static void receive(struct sim *s, unsigned bridge, struct bport *p, const struct tx *t)
 {
 	struct kit *k = s->bridges[bridge].k;
@@ -261,8 +323,7 @@ static void receive(struct sim *s, unsigned bridge, struct bport *p, const struc
 	f->gso = t->meta.gso;
 	f->gso_size = t->meta.gso_size;
 	f->csum_start = t->meta.csum_start;
-	kit_run(k, p);
-	collect(s, bridge);
+	run_frame(s, bridge, p);
 }
 
 /* What was sent into a LAN arrives at the other bridges there, until all is quiet or a storm. */
@@ -286,10 +347,11 @@ static void spread(struct sim *s)
 	}
 }
 
-/* Options of send: len N, tag V, gso SIZE. */
+/* Options of send: len N, tag V, stag V, prio P (of the tag before), gso SIZE. */
 struct send_options {
 	uint32_t len, gso_size, n_tags;
 	uint16_t tags[2];
+	bool service[2]; /* 802.1ad */
 };
 
 static struct send_options send_options(struct sim *s)
@@ -305,6 +367,10 @@ static struct send_options send_options(struct sim *s)
 			o.gso_size = (uint32_t)v;
 		else if (is(s, i, "tag") && o.n_tags < 2)
 			o.tags[o.n_tags++] = (uint16_t)v;
+		else if (is(s, i, "stag") && o.n_tags < 2)
+			o.service[o.n_tags] = true, o.tags[o.n_tags++] = (uint16_t)v;
+		else if (is(s, i, "prio") && o.n_tags > 0)
+			o.tags[o.n_tags - 1] |= (uint16_t)(v << 13);
 		else
 			fail(s, "send: %s: unknown option", s->words[i]);
 	}
@@ -317,9 +383,9 @@ static void write_frame(struct frame *f, const struct send_options *o)
 	uint32_t at = 12;
 
 	for (uint32_t i = 0; i < o->n_tags && f->len >= at + 6; i++, at += 4) {
-		bool outer_of_two = o->n_tags == 2 && i == 0;
+		bool service = o->service[i] || (o->n_tags == 2 && i == 0 && !o->service[1]);
 
-		memcpy(f->data + at, outer_of_two ? "\x88\xa8" : "\x81\x00", 2);
+		memcpy(f->data + at, service ? "\x88\xa8" : "\x81\x00", 2);
 		f->data[at + 2] = (uint8_t)(o->tags[i] >> 8);
 		f->data[at + 3] = (uint8_t)o->tags[i];
 	}
@@ -348,17 +414,37 @@ static void cmd_send(struct sim *s)
 	forget_txs(s);
 	f = kit_frame(b->k, address(s, from), address(s, arrow + 2), o.len);
 	write_frame(f, &o);
-	kit_run(b->k, p);
-	collect(s, (unsigned)(b - s->bridges));
+	run_frame(s, (unsigned)(b - s->bridges), p);
 	spread(s);
 }
 
-static bool take_tx(struct sim *s, const struct bridge_sim *b, const struct bport *p)
+/* "u", "10", "10/3" with a priority, "s10" of 802.1ad; of two tags the outer. */
+static void describe_tag(const struct tx *t, char *buf, size_t size)
+{
+	const uint16_t type = t->len >= 18 ? frame_be16(t->data + 12) : 0;
+	const unsigned tci = frame_is_tag(type) ? frame_be16(t->data + 14) : 0;
+
+	if (!frame_is_tag(type))
+		snprintf(buf, size, "u");
+	else if (tci >> 13)
+		snprintf(buf, size, "%s%u/%u", type == FRAME_TAG_8021AD ? "s" : "", tci & 0xfff,
+			 tci >> 13);
+	else
+		snprintf(buf, size, "%s%u", type == FRAME_TAG_8021AD ? "s" : "", tci & 0xfff);
+}
+
+/* tag: as above; NULL: any. */
+static bool take_tx(struct sim *s, const struct bridge_sim *b, const struct bport *p,
+		    const char *tag)
 {
 	for (unsigned i = 0; i < s->n_txs; i++) {
 		struct tx *t = &s->txs[i];
+		char got[16];
 
 		if (t->expected || &s->bridges[t->bridge] != b || t->port != p)
+			continue;
+		describe_tag(t, got, sizeof(got));
+		if (tag && strcmp(tag, got))
 			continue;
 		t->expected = true;
 		return true;
@@ -387,7 +473,7 @@ static void expect_drop(struct sim *s, const char *where, const char *name)
 	fail(s, "%s: no such drop reason", name);
 }
 
-/* expect none | storm | drop BRIDGE REASON | BRIDGE.PORT...: exactly these, each once */
+/* expect none | storm | drop BRIDGE REASON | BRIDGE.PORT[:TAG]...: exactly these, each once */
 static void cmd_expect(struct sim *s)
 {
 	if (s->storm != is(s, 1, "storm"))
@@ -399,15 +485,24 @@ static void cmd_expect(struct sim *s)
 		return;
 	}
 	for (unsigned i = 1; i < s->n_words && !is(s, 1, "none"); i++) {
+		char *tag = strchr(s->words[i], ':');
 		struct bridge_sim *b;
-		struct bport *p = port_at(s, s->words[i], &b);
+		struct bport *p;
 
-		if (!take_tx(s, b, p))
-			fail(s, "%s sent nothing (more)", s->words[i]);
+		if (tag)
+			*tag++ = 0;
+		p = port_at(s, s->words[i], &b);
+		if (!take_tx(s, b, p, tag))
+			fail(s, "%s sent nothing (more)%s%s", s->words[i], tag ? " with tag " : "",
+			     tag ? tag : "");
 	}
 	for (unsigned i = 0; i < s->n_txs; i++) {
+		char tag[16];
+
+		describe_tag(&s->txs[i], tag, sizeof(tag));
 		if (!s->txs[i].expected)
-			fail(s, "%u.%s sent a frame too", s->txs[i].bridge, s->txs[i].port->name);
+			fail(s, "%u.%s sent a frame too, with tag %s", s->txs[i].bridge,
+			     s->txs[i].port->name, tag);
 	}
 }
 
@@ -423,13 +518,22 @@ static enum fdb_kind kind_named(struct sim *s, const char *name)
 	fail(s, "%s: no kind of entry", name);
 }
 
-/* fdb B has M [on PORT] [KIND] */
-static void fdb_has(struct sim *s, struct bridge_sim *b)
+/* "vlan N" at the end of the line, taken off it; 0 without. */
+static uint16_t fdb_vlan(struct sim *s)
+{
+	if (s->n_words < 3 || !is(s, s->n_words - 2, "vlan"))
+		return 0;
+	s->n_words -= 2;
+	return (uint16_t)number(s, s->words[s->n_words + 1]);
+}
+
+/* fdb B has M [on PORT] [KIND] [vlan N] */
+static void fdb_has(struct sim *s, struct bridge_sim *b, uint16_t vid)
 {
 	struct fdb_entry e;
 	unsigned i = 4;
 
-	if (!fdb_get(bridge_fdb(b->k->br), address(s, word(s, 3)), 0, &e))
+	if (!fdb_get(bridge_fdb(b->k->br), address(s, word(s, 3)), vid, &e))
 		fail(s, "%s is not known", s->words[3]);
 	if (is(s, i, "on")) {
 		const struct bport *p = port_named(s, b, word(s, i + 1));
@@ -442,15 +546,15 @@ static void fdb_has(struct sim *s, struct bridge_sim *b)
 		fail(s, "%s is %s", s->words[3], kinds[e.kind]);
 }
 
-/* fdb B add M on PORT KIND */
-static void fdb_enter(struct sim *s, struct bridge_sim *b)
+/* fdb B add M on PORT KIND [vlan N] */
+static void fdb_enter(struct sim *s, struct bridge_sim *b, uint16_t vid)
 {
 	struct bport *p;
 
 	if (!is(s, 4, "on"))
 		fail(s, "fdb add: expected ADDRESS on PORT KIND");
 	p = port_named(s, b, word(s, 5));
-	if (fdb_add(bridge_fdb(b->k->br), address(s, word(s, 3)), 0, p->no,
+	if (fdb_add(bridge_fdb(b->k->br), address(s, word(s, 3)), vid, p->no,
 		    kind_named(s, word(s, 6)), false) != 0)
 		fail(s, "%s: not added", s->words[3]);
 }
@@ -468,18 +572,19 @@ static void cmd_fdb(struct sim *s)
 {
 	struct bridge_sim *b = bridge_at(s, word(s, 1));
 	struct fdb *fdb = bridge_fdb(b->k->br);
+	const uint16_t vid = fdb_vlan(s);
 	struct fdb_entry e;
 	struct fdb_stats st;
 
 	if (is(s, 2, "has")) {
-		fdb_has(s, b);
+		fdb_has(s, b, vid);
 	} else if (is(s, 2, "lacks")) {
-		if (fdb_get(fdb, address(s, word(s, 3)), 0, &e))
+		if (fdb_get(fdb, address(s, word(s, 3)), vid, &e))
 			fail(s, "%s is known, on port %u", s->words[3], e.port);
 	} else if (is(s, 2, "add")) {
-		fdb_enter(s, b);
+		fdb_enter(s, b, vid);
 	} else if (is(s, 2, "del")) {
-		if (fdb_del(fdb, address(s, word(s, 3)), 0, 0) != 0)
+		if (fdb_del(fdb, address(s, word(s, 3)), vid, 0) != 0)
 			fail(s, "%s: not there", s->words[3]);
 	} else if (is(s, 2, "flush")) {
 		fdb_flush_words(s, b);
@@ -490,6 +595,55 @@ static void cmd_fdb(struct sim *s)
 	} else {
 		fail(s, "fdb: %s: has, lacks, add, del, flush or learned", word(s, 2));
 	}
+}
+
+/* vlan B filtering on|off | protocol 802.1Q|802.1ad | pvid N: the default one */
+static void vlan_settings(struct sim *s)
+{
+	struct bridge_sim *b = bridge_at(s, s->words[1]);
+	struct vlan_settings set = *bridge_vlan_settings(b->k->br);
+	const char *name = word(s, 2), *value = word(s, 3);
+
+	if (strcmp(name, "filtering") == 0)
+		set.filtering = on_off(s, value);
+	else if (strcmp(name, "protocol") == 0)
+		set.protocol = strcmp(value, "802.1ad") ? FRAME_TAG_8021Q : FRAME_TAG_8021AD;
+	else if (strcmp(name, "pvid") == 0)
+		set.default_pvid = (uint16_t)number(s, value);
+	else
+		fail(s, "vlan: %s: filtering, protocol or pvid", name);
+	if (bridge_vlan_set(b->k->br, &set) < 0)
+		fail(s, "vlan: no memory");
+}
+
+/* vlan B.P add N[-M] [pvid] [untagged] | del N[-M]; or settings of B */
+static void cmd_vlan(struct sim *s)
+{
+	const bool add = is(s, 2, "add");
+	struct bridge_sim *b;
+	struct bport *p;
+	uint16_t first, last;
+	unsigned flags = 0;
+	char *dash;
+
+	if (!strchr(word(s, 1), '.')) {
+		vlan_settings(s);
+		return;
+	}
+	p = port_at(s, s->words[1], &b);
+	dash = strchr(word(s, 3), '-');
+	if (dash)
+		*dash++ = 0;
+	first = (uint16_t)number(s, s->words[3]);
+	last = dash ? (uint16_t)number(s, dash) : first;
+	for (unsigned i = 4; i < s->n_words; i++)
+		flags |= is(s, i, "pvid") ? VLAN_PVID : is(s, i, "untagged") ? VLAN_UNTAGGED : 0u;
+	if (add)
+		bridge_vlan_add(b->k->br, p, first, last, flags);
+	else if (is(s, 2, "del"))
+		bridge_vlan_del(b->k->br, p, first, last);
+	else
+		fail(s, "vlan: %s: add or del", s->words[2]);
 }
 
 /* set B NAME VALUE */
@@ -615,7 +769,7 @@ static const struct {
 	{"bridge", cmd_bridge}, {"run", cmd_run},     {"send", cmd_send},
 	{"expect", cmd_expect}, {"fdb", cmd_fdb},     {"set", cmd_set},
 	{"port", cmd_port},     {"addif", cmd_addif}, {"delif", cmd_delif},
-	{"events", cmd_events}, {"check", cmd_check},
+	{"events", cmd_events}, {"check", cmd_check}, {"vlan", cmd_vlan},
 };
 
 static void run_line(struct sim *s, char *line)
@@ -640,7 +794,7 @@ static void run_line(struct sim *s, char *line)
 	fail(s, "%s: no such command", s->words[0]);
 }
 
-static void run_file(const char *path)
+static void run_file(const char *path, bool program)
 {
 	struct sim *s = calloc(1, sizeof(*s));
 	FILE *f = fopen(path, "re");
@@ -648,6 +802,7 @@ static void run_file(const char *path)
 
 	kit_check(s != NULL, "out of memory");
 	s->file = path;
+	s->program = program;
 	if (!f)
 		fail(s, "cannot be read");
 	while (fgets(line, sizeof(line), f)) {
@@ -665,11 +820,13 @@ static void run_file(const char *path)
 
 int main(int argc, char **argv)
 {
-	if (argc < 2) {
-		fprintf(stderr, "usage: sim FILE...\n");
+	const bool program = argc > 1 && strcmp(argv[1], "--program") == 0;
+
+	if (argc < 2 + program) {
+		fprintf(stderr, "usage: sim [--program] FILE...\n");
 		return 2;
 	}
-	for (int i = 1; i < argc; i++)
-		run_file(argv[i]);
+	for (int i = 1 + program; i < argc; i++)
+		run_file(argv[i], program);
 	return 0;
 }
