@@ -629,6 +629,7 @@ static void a_program_sees_frames_as_they_came_in(void **state)
 	struct ilab *l = *state;
 
 	with_a_program(l);
+	change(l, true, true, Q);
 	for (int how = SWAPPED; how <= COPIED; how++) {
 		l->k->headroom = how ? 4 : 0;
 		send(l, l->a, AA, MAC_BROADCAST, ALL);
@@ -643,6 +644,8 @@ static void a_program_sees_frames_as_they_came_in(void **state)
 		assert_forms(l, "a:u");
 	}
 	knows(l, AA, 10, l->a);
+	assert_counted(l, l->a, 10, 2, 120, 2, 120); /* coming in once, going out once */
+	assert_counted(l, l->b, 10, 2, 128, 2, 128);
 }
 
 static void a_program_never_sees_what_is_refused(void **state)

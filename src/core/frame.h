@@ -60,7 +60,7 @@ struct frame {
 	uint8_t n_tags;     /* VLAN tags in front of the EtherType, at most 2 are looked through */
 	uint8_t verdict;    /* enum frame_verdict; owner: the engine */
 	uint16_t ethertype; /* behind the tags; below 1536: 802.3 length */
-	uint16_t vid;       /* VLAN id for FDB look-ups; 0 while VLAN filtering is off */
+	uint16_t vid;       /* its VLAN; 0: they are not filtered, or it is for this link alone */
 	uint16_t in_port;   /* number of the ingress port */
 	uint16_t out_port;  /* number of the egress port when the verdict is one port */
 	union {

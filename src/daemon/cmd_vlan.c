@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Commands about VLANs: vlan.add, .del, .show, with the words of bridge(8). */
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,7 @@ static int parse_change(struct cmd_call *c, const char *verb, struct change *ch)
 
 	if (r)
 		return r;
+	assert(ch->vp);
 	snprintf(object, sizeof(object), "%s %s", ch->vp->host ? "bridge" : "port", ch->vp->name);
 	r = vlans_parse_range(cmd_arg(c, "vid"), object, &ch->first, &ch->last, &c->err);
 	if (!r && cmd_arg_bool(c, "pvid") && ch->first != ch->last)

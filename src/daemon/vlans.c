@@ -50,7 +50,7 @@ int vlans_parse_range(const char *text, const char *object, uint16_t *ret_first,
 /* One item of a set, which is cut into words. */
 static int parse_item(char *item, const char *object, struct vlan_set *s, struct ctl_error *err)
 {
-	uint16_t first, last;
+	uint16_t first = 0, last = 0;
 	unsigned int flags = 0;
 	char *rest, *word = strtok_r(item, " \t", &rest);
 	int r;

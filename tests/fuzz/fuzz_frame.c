@@ -294,13 +294,14 @@ static void op_fdb(struct fuzz *z)
 {
 	struct fdb *fdb = bridge_fdb(z->k->br);
 	uint8_t what = bytes_u8(&z->in);
-	uint16_t port = bytes_u8(&z->in) % (N_PORTS + 3); /* some do not exist */
+	uint16_t port = bytes_u8(&z->in) % (N_PORTS + 3), vid = what >> 4 & 3;
 	uint64_t mac = address(z);
+	enum fdb_kind kind = what >> 1 & 3;
 
 	if (what & 1)
-		fdb_del(fdb, mac, 0, port);
-	else
-		fdb_add(fdb, mac, 0, port, what >> 1 & 3, what & 8);
+		fdb_del(fdb, mac, vid, port);
+	else if (kind == FDB_LOCAL || bridge_port(z->k->br, port)) /* as who gives commands */
+		fdb_add(fdb, mac, vid, port, kind, what & 8);
 }
 
 /* Takes a port out, or puts one in where there is none. */
