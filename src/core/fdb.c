@@ -55,7 +55,15 @@
  *
  * Flushing reads the occupied buckets: 5 to 10 ms for a million entries, 0.1 ms for 8,192. The
  * counts per port make it stop after the port's last entry and cost nothing for ports without
- * entries.
+ * entries. That is too long for a spanning tree that flushes many ports at once while frames wait.
+ * So fdb_flush_port() only gives the port its next generation, if there is much to read: entries
+ * carry the generation of their port, and with an old one they are as good as aged. Six bits of it
+ * fit beside the port's number, so
+ *
+ *  7. a port gets at most GENERATIONS - 1 new generations (bumps) while an entry of an old one may
+ * be in the table. Rounds of the sweep tell: what was old when a round began is gone at its end.
+ *
+ * An entry that does not age keeps its generation, whatever it is.
  */
 #include "core/fdb.h"
 
@@ -66,6 +74,8 @@
 #define N_HOME_MIN    64u /* small tables: keeps luck out of it */
 #define VICTIM_LOOK   256u
 #define VICTIM_CHOICE 8u
+#define GENERATIONS   (1u << (16 - FDB_PORT_BITS_))
+#define FLUSH_FEW     1024u /* entries in a table that is simply read: 20 us */
 
 struct fdb {
 	struct fdb_hot hot;
@@ -88,6 +98,9 @@ struct fdb {
 	uint32_t port_limit[FDB_PORTS]; /* UINT32_MAX = none */
 	/* Second of the last search in vain for an entry of the port to replace, plus 1. */
 	uint32_t port_vain_s[FDB_PORTS];
+	/* New generations in this round of the sweep, and in the one before. */
+	uint8_t port_bumps[FDB_PORTS], port_old_bumps[FDB_PORTS];
+	uint32_t n_bumps, n_old_bumps; /* of all ports */
 	/* Winner of each match; [1] is the root, leaf p would be [FDB_PORTS + p]. */
 	uint16_t most[FDB_PORTS];
 };
@@ -96,6 +109,11 @@ static_assert(sizeof(struct fdb_slot) == 16, "16 bytes an entry");
 static_assert(sizeof(struct fdb_bucket) == 64, "a bucket is a cache line");
 static_assert(FDB_SLOTS * (FDB_REACH - 1) <= UINT8_MAX, "passed fits its field");
 static_assert(FDB_KIND_N <= 4, "kind fits its bits");
+
+static uint16_t port_of(const struct fdb_slot *s)
+{
+	return (uint16_t)FDB_PORT_(s->place);
+}
 
 static uint64_t mix(uint64_t x)
 {
@@ -175,7 +193,7 @@ static struct fdb_entry entry_of(const struct fdb *f, const struct fdb_slot *s)
 	return (struct fdb_entry){
 		.mac = s->word >> FDB_MAC_SHIFT_ & 0xffffffffffffULL,
 		.vid = (uint16_t)(s->word >> FDB_VID_SHIFT_),
-		.port = s->port,
+		.port = port_of(s),
 		.kind = (uint8_t)fdb_kind_(s->word),
 		.added_by_user = s->word & FDB_USER_,
 		.age_s = f->hot.now_s - s->seen_s,
@@ -226,13 +244,13 @@ static void vacate(struct fdb *f, struct fdb_slot *s)
 	if (is_empty(b))
 		f->occupied[no / 64] &= ~(1ULL << (no % 64));
 	f->n_used--;
-	f->port_used[s->port]--;
+	f->port_used[port_of(s)]--;
 }
 
 static void take_out(struct fdb *f, struct fdb_slot *s)
 {
 	if (is_learned(s->word))
-		learned_dec(f, s->port);
+		learned_dec(f, port_of(s));
 	vacate(f, s);
 }
 
@@ -257,7 +275,7 @@ static bool put_in(struct fdb *f, uint64_t word, uint32_t hash, uint16_t port)
 			continue;
 		s->word = word;
 		s->seen_s = f->hot.now_s;
-		s->port = port;
+		s->place = f->hot.places[port];
 		s->dist = (uint8_t)dist;
 		for (uint32_t d = 0; d < dist; d++)
 			b[d].slots[0].passed++;
@@ -272,6 +290,12 @@ static bool put_in(struct fdb *f, uint64_t word, uint32_t hash, uint16_t port)
 	return false;
 }
 
+/* An entry that was not found any longer is about to go: why was that? */
+static void count_expired(struct fdb *f, const struct fdb_slot *s)
+{
+	*(f->hot.places[port_of(s)] != s->place ? &f->n_flushed : &f->n_aged) += 1;
+}
+
 /* The live slot of a key. An entry that is too old goes on the way. */
 static struct fdb_slot *find_live(struct fdb *f, uint64_t key, uint32_t hash)
 {
@@ -279,8 +303,8 @@ static struct fdb_slot *find_live(struct fdb *f, uint64_t key, uint32_t hash)
 
 	if (!s || !fdb_expired_(&f->hot, s))
 		return s;
+	count_expired(f, s);
 	take_out(f, s);
-	f->n_aged++;
 	return NULL;
 }
 
@@ -293,7 +317,7 @@ struct search {
 
 static bool is_candidate(const struct fdb *f, const struct fdb_slot *s, const struct search *q)
 {
-	return q->n_learned ? f->port_learned[s->port] == q->n_learned : s->port == q->port;
+	return q->n_learned ? f->port_learned[port_of(s)] == q->n_learned : port_of(s) == q->port;
 }
 
 /*
@@ -342,7 +366,7 @@ static bool make_room(struct fdb *f, const struct search *q)
 	if (!s)
 		return false;
 	if (fdb_expired_(&f->hot, s))
-		f->n_aged++;
+		count_expired(f, s);
 	else
 		f->n_evicted++;
 	take_out(f, s);
@@ -392,14 +416,14 @@ static enum fdb_learn_result move(struct fdb *f, struct fdb_slot *s, uint16_t po
 			f->n_full++;
 			return FDB_FULL;
 		}
-		learned_dec(f, s->port);
+		learned_dec(f, port_of(s));
 		learned_inc(f, port);
 		if (sticky)
 			s->word = word_of(s->word & ~(FDB_KEY_UNIT_ - 1ULL), FDB_STICKY, false);
 	}
-	f->port_used[s->port]--;
+	f->port_used[port_of(s)]--;
 	f->port_used[port]++;
-	s->port = port;
+	s->place = f->hot.places[port];
 	s->seen_s = f->hot.now_s;
 	f->n_moved++;
 	return FDB_MOVED;
@@ -425,7 +449,7 @@ enum fdb_learn_result fdb_learn_slow_(struct fdb *f, uint64_t mac, uint16_t vid,
 		return learn_new(f, key, hash, port, sticky);
 	if (fdb_kind_(s->word) == FDB_LOCAL)
 		return FDB_KEPT;
-	if (s->port == port) {
+	if (port_of(s) == port) {
 		if (sticky && is_learned(s->word))
 			s->word = word_of(key, FDB_STICKY, false);
 		s->seen_s = f->hot.now_s;
@@ -433,7 +457,7 @@ enum fdb_learn_result fdb_learn_slow_(struct fdb *f, uint64_t mac, uint16_t vid,
 	}
 	if (fdb_kind_(s->word) != FDB_DYNAMIC)
 		return FDB_KEPT;
-	old_port = s->port;
+	old_port = port_of(s);
 	r = move(f, s, port, sticky);
 	if (r == FDB_MOVED)
 		*ret_old_port = old_port;
@@ -462,7 +486,7 @@ int fdb_lookup_local_(const struct fdb *f, uint64_t mac, enum fdb_kind *ret_kind
 	if (!s || fdb_kind_(s->word) != FDB_LOCAL)
 		return -1;
 	*ret_kind = FDB_LOCAL;
-	return s->port;
+	return port_of(s);
 }
 
 /* Buckets and their bits, in whole cache lines. */
@@ -491,6 +515,8 @@ struct fdb *fdb_new(uint32_t capacity, const uint8_t key[16])
 	memset(f->hot.buckets, 0, size);
 	f->occupied = (uint64_t *)&f->hot.buckets[f->n_buckets];
 	make_secret(f->hot.secret, key);
+	for (uint32_t port = 0; port < FDB_PORTS; port++)
+		f->hot.places[port] = (uint16_t)port;
 	f->capacity = f->max_learned = capacity;
 	memset(f->port_limit, 0xff, sizeof(f->port_limit));
 	replay_all(f);
@@ -519,11 +545,11 @@ bool fdb_get(const struct fdb *f, uint64_t mac, uint16_t vid, struct fdb_entry *
 static void change(struct fdb *f, struct fdb_slot *s, uint16_t port, uint64_t word)
 {
 	if (is_learned(s->word))
-		learned_dec(f, s->port);
-	f->port_used[s->port]--;
+		learned_dec(f, port_of(s));
+	f->port_used[port_of(s)]--;
 	f->port_used[port]++;
 	s->word = word;
-	s->port = port;
+	s->place = f->hot.places[port];
 	s->seen_s = f->hot.now_s;
 }
 
@@ -555,7 +581,7 @@ int fdb_del(struct fdb *f, uint64_t mac, uint16_t vid, uint16_t port)
 {
 	struct fdb_slot *s = find_live(f, fdb_key_(mac, vid), fdb_hash(f, mac, vid));
 
-	if (!s || (port && s->port != port))
+	if (!s || (port && port_of(s) != port))
 		return FDB_E_NOT_FOUND;
 	take_out(f, s);
 	return 0;
@@ -565,7 +591,7 @@ static bool flush_matches(const struct fdb_slot *s, const struct fdb_flush *what
 {
 	const int vid = (int)(s->word >> FDB_VID_SHIFT_);
 
-	return (what->port < 0 || s->port == what->port) &&
+	return (what->port < 0 || port_of(s) == what->port) &&
 	       (what->vid < 0 || (vid >= what->vid && vid <= max_of(what->vid, what->vid_last))) &&
 	       (what->all_kinds || fdb_ages_(s->word));
 }
@@ -575,9 +601,12 @@ static bool flush_one(struct fdb *f, struct fdb_slot *s)
 {
 	bool live = !fdb_expired_(&f->hot, s);
 
-	*(live ? &f->n_flushed : &f->n_aged) += 1;
+	if (live)
+		f->n_flushed++;
+	else
+		count_expired(f, s);
 	if (is_learned(s->word))
-		learned_dec_only(f, s->port);
+		learned_dec_only(f, port_of(s));
 	vacate(f, s);
 	return live;
 }
@@ -594,7 +623,7 @@ uint32_t fdb_flush(struct fdb *f, const struct fdb_flush *what)
 		for (uint32_t k = 0; k < FDB_SLOTS; k++) {
 			struct fdb_slot *s = &f->hot.buckets[b].slots[k];
 
-			if (!s->word || (what->port >= 0 && s->port != what->port))
+			if (!s->word || (what->port >= 0 && port_of(s) != what->port))
 				continue;
 			left--;
 			if (flush_matches(s, what))
@@ -603,6 +632,40 @@ uint32_t fdb_flush(struct fdb *f, const struct fdb_flush *what)
 	}
 	replay_all(f);
 	return n;
+}
+
+void fdb_flush_port(struct fdb *f, uint16_t port)
+{
+	struct fdb_flush all = {.port = port, .vid = -1};
+
+	assert(port < FDB_PORTS);
+	if (f->port_used[port] == 0)
+		return;
+	/* Entries that nobody finds any longer would still count for a limit. */
+	if (f->n_used <= FLUSH_FEW || f->port_limit[port] != UINT32_MAX ||
+	    f->port_bumps[port] + f->port_old_bumps[port] == GENERATIONS - 1) {
+		fdb_flush(f, &all);
+		return;
+	}
+	f->hot.places[port] = (uint16_t)(f->hot.places[port] + FDB_PORTS);
+	f->port_bumps[port]++;
+	f->n_bumps++;
+}
+
+bool fdb_has_flushed(const struct fdb *f)
+{
+	return f->n_bumps + f->n_old_bumps > 0;
+}
+
+/* The sweep has been everywhere. */
+static void end_round(struct fdb *f)
+{
+	if (!fdb_has_flushed(f))
+		return;
+	memcpy(f->port_old_bumps, f->port_bumps, sizeof(f->port_bumps));
+	memset(f->port_bumps, 0, sizeof(f->port_bumps));
+	f->n_old_bumps = f->n_bumps;
+	f->n_bumps = 0;
 }
 
 void fdb_set_now(struct fdb *f, uint32_t now_s)
@@ -633,8 +696,8 @@ static void sweep_bucket(struct fdb *f, struct fdb_bucket *b)
 	for (struct fdb_slot *s = b->slots; s < b->slots + FDB_SLOTS; s++) {
 		if (!s->word || !fdb_expired_(&f->hot, s))
 			continue;
+		count_expired(f, s);
 		take_out(f, s);
-		f->n_aged++;
 	}
 }
 
@@ -649,6 +712,8 @@ void fdb_sweep(struct fdb *f, uint32_t n_buckets)
 		f->sweep_at = end < f->n_buckets ? end : 0;
 		for (uint32_t b = next_occupied(f, from); b < end; b = next_occupied(f, b + 1))
 			sweep_bucket(f, &f->hot.buckets[b]);
+		if (f->sweep_at == 0)
+			end_round(f);
 	}
 }
 

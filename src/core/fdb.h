@@ -107,6 +107,15 @@ struct fdb_flush {
 uint32_t fdb_flush(struct fdb *fdb, const struct fdb_flush *what);
 
 /*
+ * What spanning tree and link changes need: forgets what ages on the port, at once and in constant
+ * time. In a table of more than a thousand entries they are only not found any longer (nor dumped);
+ * the sweep takes them out and tells, as it does with aged ones.
+ */
+void fdb_flush_port(struct fdb *fdb, uint16_t port);
+/* Entries may be waiting for that: the next two rounds of the sweep had better be soon. */
+bool fdb_has_flushed(const struct fdb *fdb);
+
+/*
  * Time since an arbitrary start, in seconds; entries are stamped with it. Set once per round; may
  * wrap around, but never goes back.
  */

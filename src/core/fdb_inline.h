@@ -26,11 +26,15 @@
 #define FDB_KIND_MASK_ 3u
 #define FDB_KEY_UNIT_  8u
 
+/* The place of a slot: port number and, above it, generation. */
+#define FDB_PORT_BITS_   10
+#define FDB_PORT_(place) ((place) & (FDB_PORTS - 1u))
+
 struct fdb_slot {
 	uint64_t word;
 	uint32_t seen_s; /* when last seen as a source, in the time of fdb_set_now() */
-	uint16_t port;
-	uint8_t dist;   /* buckets between home and here */
+	uint16_t place;  /* port, and its generation when the entry was made or moved: FDB_PORT_ */
+	uint8_t dist;    /* buckets between home and here */
 	uint8_t passed; /* of a bucket's first slot: entries that passed this bucket on their way */
 };
 
@@ -45,7 +49,8 @@ struct fdb_hot {
 	uint32_t now_s;
 	uint32_t expire_s; /* entries of this age are gone; 0 = learn nothing */
 	uint32_t unused;
-	uint64_t secret[4]; /* of the hash */
+	uint64_t secret[4];         /* of the hash */
+	uint16_t places[FDB_PORTS]; /* by port: the place of what is learned there now */
 };
 
 enum fdb_learn_result fdb_learn_slow_(struct fdb *fdb, uint64_t mac, uint16_t vid, uint32_t hash,
@@ -93,7 +98,9 @@ static inline bool fdb_ages_(uint64_t word)
 
 static inline bool fdb_expired_(const struct fdb_hot *f, const struct fdb_slot *s)
 {
-	return f->now_s - s->seen_s >= f->expire_s && fdb_ages_(s->word);
+	return (f->now_s - s->seen_s >= f->expire_s ||
+		f->places[FDB_PORT_(s->place)] != s->place) &&
+	       fdb_ages_(s->word);
 }
 
 static inline struct fdb_bucket *fdb_home_(const struct fdb_hot *f, uint32_t hash)
@@ -144,7 +151,7 @@ static inline int fdb_lookup(const struct fdb *fdb, uint64_t mac, uint16_t vid, 
 	if (!s || unlikely(fdb_expired_(f, s)))
 		return vid ? fdb_lookup_local_(fdb, mac, ret_kind) : -1;
 	*ret_kind = fdb_kind_(s->word);
-	return s->port;
+	return (int)FDB_PORT_(s->place);
 }
 
 static inline enum fdb_learn_result fdb_learn(struct fdb *fdb, uint64_t mac, uint16_t vid,
@@ -154,8 +161,8 @@ static inline enum fdb_learn_result fdb_learn(struct fdb *fdb, uint64_t mac, uin
 	const struct fdb_hot *f = (const struct fdb_hot *)fdb;
 	struct fdb_slot *s = fdb_find_(f, fdb_key_(mac, vid), hash);
 
-	if (likely(s && s->port == port && fdb_kind_(s->word) == FDB_DYNAMIC && !sticky &&
-		   f->now_s - s->seen_s < f->expire_s)) {
+	if (likely(s && s->place == f->places[port] && fdb_kind_(s->word) == FDB_DYNAMIC &&
+		   !sticky && f->now_s - s->seen_s < f->expire_s)) {
 		/* Once a second at most, so that the cache line stays clean. */
 		if (s->seen_s != f->now_s)
 			s->seen_s = f->now_s;
