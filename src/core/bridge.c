@@ -131,6 +131,8 @@ static void change_mac(struct bridge *br, uint64_t mac)
 	if (mac == old)
 		return;
 	br->mac = mac;
+	if (br->stp)
+		stp_set_mac(br->stp, mac);
 	local_del(br, old, 0);
 	local_add(br, mac, 0);
 	bridge_emit(br, &e);
@@ -179,7 +181,7 @@ struct bridge *bridge_new(const struct bridge_config *cfg, const struct bridge_o
 		return NULL;
 	memset(br, 0, sizeof(*br));
 	br->fdb = fdb_new(capacity, cfg->hash_key);
-	if (!br->fdb)
+	if (!br->fdb || (cfg->kind == BRIDGE_OWN && bridge_stp_init(br)))
 		return bridge_free(br);
 	fdb_on_gone(br->fdb, gone, br);
 	memcpy(br->name, cfg->name, sizeof(br->name) - 1);
@@ -191,6 +193,8 @@ struct bridge *bridge_new(const struct bridge_config *cfg, const struct bridge_o
 	br->mtu = MTU_DEFAULT;
 	br->set.ageing_time_s = FDB_AGEING_DEFAULT_S;
 	br->mac = cfg->mac;
+	if (br->stp)
+		stp_set_mac(br->stp, br->mac);
 	br->nowhere.link_up = true;
 	br->nowhere.state = BPORT_FORWARDING;
 	br->vlan.set = vlan_settings_default();
@@ -214,6 +218,7 @@ struct bridge *bridge_free(struct bridge *br)
 		port_free(br->ports[i]);
 	fdb_free(br->fdb);
 	free(br->vlan.counters);
+	stp_free(br->stp);
 	free(br);
 	return NULL;
 }
@@ -274,6 +279,11 @@ struct intercept *bridge_intercept(struct bridge *br)
 	return &br->intercept;
 }
 
+struct stp *bridge_stp(const struct bridge *br)
+{
+	return br->stp;
+}
+
 const struct bport *bridge_nowhere(const struct bridge *br)
 {
 	return &br->nowhere;
@@ -307,6 +317,7 @@ int bridge_port_add(struct bridge *br, const struct bport_config *cfg, struct bp
 {
 	uint16_t no = free_no(br, cfg->host, cfg->no);
 	struct bport *p;
+	int r;
 
 	if (no == 0)
 		return BRIDGE_E_FULL;
@@ -314,18 +325,21 @@ int bridge_port_add(struct bridge *br, const struct bport_config *cfg, struct bp
 	if (!p)
 		return error_origin(-ENOMEM);
 	memset(p, 0, sizeof(*p));
-	if (bridge_vlan_port(br, p)) {
+	r = bridge_vlan_port(br, p);
+	if (!r && br->stp && !cfg->host)
+		r = stp_port_add(br->stp, no, cfg->mac);
+	if (r) {
 		port_free(p);
-		return error_origin(-ENOMEM);
+		return error_trace(r);
 	}
 	/* commit */
 	memcpy(p->name, cfg->name, sizeof(p->name) - 1);
 	p->no = no;
-	p->state = cfg->link_up ? BPORT_FORWARDING : BPORT_DISABLED;
 	p->flags = bport_flags_default();
 	p->host = cfg->host;
 	p->self = cfg->self;
 	p->link_up = cfg->link_up;
+	p->state = (uint8_t)state_with_link(br, p);
 	p->max_len = bport_max_len(cfg->mtu);
 	p->mac = cfg->mac;
 	p->mtu = cfg->mtu;
@@ -339,6 +353,8 @@ int bridge_port_add(struct bridge *br, const struct bport_config *cfg, struct bp
 	list_ports(br);
 	local_add(br, p->mac, local_no(p));
 	follow_ports(br);
+	if (br->stp)
+		stp_port_link(br->stp, no, p->link_up, p->mac);
 	*ret = p;
 	return 0;
 }
@@ -349,6 +365,8 @@ void bridge_port_del(struct bridge *br, struct bport *port)
 
 	fdb_flush(br->fdb, &all); /* while the port's number still says its name */
 	br->by_no[port->no] = NULL;
+	if (br->stp)
+		stp_port_del(br->stp, port->no);
 	if (port->host)
 		br->host = NULL;
 	if (port->self)
@@ -376,20 +394,13 @@ struct bport *bridge_port_next(const struct bridge *br, const struct bport *afte
 	return NULL;
 }
 
-static void flush_learned(struct bridge *br, const struct bport *port)
-{
-	struct fdb_flush learned = {.port = port->no, .vid = -1};
-
-	fdb_flush(br->fdb, &learned);
-}
-
 void bridge_port_set_state(struct bridge *br, struct bport *port, enum bport_state state)
 {
 	if (!port->link_up && state != BPORT_DISABLED)
 		return;
 	port->state = (uint8_t)state;
 	if (state != BPORT_FORWARDING && state != BPORT_LEARNING)
-		flush_learned(br, port);
+		fdb_flush_port(br->fdb, port->no);
 }
 
 void bridge_port_link(struct bridge *br, struct bport *port, uint64_t mac, uint32_t mtu, bool up)
@@ -405,9 +416,11 @@ void bridge_port_link(struct bridge *br, struct bport *port, uint64_t mac, uint3
 	}
 	if (up != port->link_up) {
 		port->link_up = up;
-		bridge_port_set_state(br, port, up ? BPORT_FORWARDING : BPORT_DISABLED);
+		bridge_port_set_state(br, port, state_with_link(br, port));
 	}
 	follow_ports(br);
+	if (br->stp)
+		stp_port_link(br->stp, port->no, up, port->mac);
 }
 
 void bridge_port_set_flags(struct bridge *br, struct bport *port, uint8_t mask, uint8_t flags)
@@ -446,6 +459,8 @@ static uint64_t tick_period(const struct bridge *br)
 	uint64_t round_ns = br->set.ageing_time_s * SECOND_NS / SWEEPS_PER_AGEING;
 	uint64_t r = round_ns / n_ticks;
 
+	if (fdb_has_flushed(br->fdb))
+		return TICK_MIN_NS;
 	if (br->set.ageing_time_s == 0) /* nothing is learned, nothing ages */
 		return TICK_MAX_NS;
 	return max_of(min_of(r, TICK_MAX_NS), TICK_MIN_NS);
@@ -454,11 +469,23 @@ static uint64_t tick_period(const struct bridge *br)
 uint64_t bridge_tick(struct bridge *br, uint64_t now_ns)
 {
 	uint32_t n = fdb_n_buckets(br->fdb);
+	uint64_t stp_ns;
 
 	bridge_set_now(br, now_ns);
-	if (now_ns < br->next_tick_ns)
-		return br->next_tick_ns;
-	fdb_sweep(br->fdb, min_of(n, SWEEP_BUCKETS));
-	br->next_tick_ns = now_ns + tick_period(br);
-	return br->next_tick_ns;
+	stp_ns = br->stp ? stp_tick(br->stp, now_ns) : UINT64_MAX;
+	if (now_ns >= br->next_tick_ns) {
+		fdb_sweep(br->fdb, min_of(n, SWEEP_BUCKETS));
+		br->next_tick_ns = now_ns + tick_period(br);
+	}
+	return min_of(br->next_tick_ns, stp_ns);
+}
+
+bool bridge_needs_ticks(const struct bridge *br)
+{
+	struct fdb_stats st;
+
+	if (stp_is_on(br->stp))
+		return true;
+	fdb_stats(br->fdb, &st);
+	return st.n_learned > 0;
 }

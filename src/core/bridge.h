@@ -15,6 +15,7 @@
 #include "core/bport.h"
 #include "core/fdb.h"
 #include "core/intercept.h"
+#include "core/stp.h"
 #include "core/vlan.h"
 
 /* Positive outcomes. */
@@ -30,6 +31,13 @@ enum bridge_event_kind {
 	BRIDGE_OWN_SOURCE,  /* a frame came in with one of our own addresses as its source */
 	BRIDGE_MAC_CHANGED, /* the bridge's own address follows its ports */
 	BRIDGE_MTU_CHANGED, /* the bridge's MTU follows its ports */
+	/* enum stp_event_kind, in its order; port, role, state and root as there */
+	BRIDGE_STP_ROLE,
+	BRIDGE_STP_STATE,
+	BRIDGE_STP_ROOT,
+	BRIDGE_STP_TOPOLOGY_CHANGE,
+	BRIDGE_STP_BPDU_GUARD,
+	BRIDGE_STP_ROOT_BLOCK,
 	BRIDGE_EVENT_N
 };
 
@@ -38,12 +46,16 @@ struct bridge_event {
 	uint64_t mac;
 	uint16_t vid, port, old_port;
 	uint32_t mtu;
+	uint8_t role, state; /* enum stp_role, enum bport_state */
+	uint64_t root;       /* bridge identifier */
 };
 
 /* How the engine tells its owner. Called from inside engine functions, in the worker. */
 struct bridge_ops {
 	void *ctx;
 	void (*event)(void *ctx, const struct bridge_event *e); /* may be NULL */
+	/* Sends a frame of the bridge's own, a BPDU, on a port that has a link; may be NULL. */
+	void (*send)(void *ctx, struct bport *port, const uint8_t *data, uint32_t len);
 };
 
 /*
@@ -99,6 +111,11 @@ struct fdb *bridge_fdb(struct bridge *br);
 /* Settings, ring state and counters of interception: core/intercept.h changes them. */
 struct intercept *bridge_intercept(struct bridge *br);
 /*
+ * The spanning tree, by core/stp.h: settings and status of the bridge and of its ports by number.
+ * NULL: a bridge of the kernel. While it is on it owns the states of all ports but the host's.
+ */
+struct stp *bridge_stp(const struct bridge *br);
+/*
  * No port: where the drops of frames count that a program made (core/inject.h) and of which nobody
  * knows a port. Only its counters.drops mean something.
  */
@@ -133,14 +150,16 @@ struct bport *bridge_port(const struct bridge *br, uint16_t no);
 struct bport *bridge_port_next(const struct bridge *br, const struct bport *after);
 /*
  * The device changed: address, MTU and link as they are now. As in Linux: link down makes the state
- * DISABLED and flushes what was learned on the port; link up makes it FORWARDING.
+ * DISABLED and flushes what was learned on the port; link up makes it FORWARDING, or what spanning
+ * tree says.
  */
 void bridge_port_link(struct bridge *br, struct bport *port, uint64_t mac, uint32_t mtu, bool up);
 /* Changes flags: those in mask take the value in flags. The host's port has none to change. */
 void bridge_port_set_flags(struct bridge *br, struct bport *port, uint8_t mask, uint8_t flags);
 /*
  * Spanning tree state, also by command; a state that does not learn flushes what was learned on the
- * port. Without a link only DISABLED is possible: anything else is ignored.
+ * port. Without a link only DISABLED is possible: anything else is ignored. Not for commands while
+ * spanning tree is on.
  */
 void bridge_port_set_state(struct bridge *br, struct bport *port, enum bport_state state);
 void bridge_port_set_fdb_limit(struct bridge *br, struct bport *port, uint32_t max_learned);
@@ -189,7 +208,9 @@ static inline void bport_drop(struct bport *port, enum drop_reason r, uint32_t n
 }
 
 /*
- * Timers: sweeps a share of the FDB. Call at least once a second; early calls cost nothing. Returns
- * when to call again, in the same nanoseconds.
+ * Timers: sweeps a share of the FDB, and those of the spanning tree. Call at least once a second;
+ * early calls cost nothing. Returns when to call again, in the same nanoseconds.
  */
 uint64_t bridge_tick(struct bridge *br, uint64_t now_ns);
+/* Is there anything that only time can change? If not, nobody needs to wake up for a tick. */
+bool bridge_needs_ticks(const struct bridge *br);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the files of the bridge share: bridge.c (the object), input.c (pass 1), divert.c (its step
- * to netmap programs), inject.c (back from there), forward.c (pass 2). Nobody else includes this.
+ * to netmap programs), inject.c (back from there), forward.c (pass 2), bridge_stp.c (between the
+ * bridge and its spanning tree). Nobody else includes this.
  */
 #pragma once
 
@@ -29,6 +30,7 @@ struct bridge {
 	struct bridge_ops ops;
 	struct vlans vlan;
 	struct intercept intercept;
+	struct stp *stp;      /* NULL: a bridge of the kernel */
 	struct bport nowhere; /* ingress of frames without one; number 0, flags 0 */
 	struct bport *by_no[PORTS_MAX] _cacheline_; /* by port number; NULL: free */
 	struct bport *ports[PORTS_MAX]; /* the same, n_ports of them, ascending: for floods */
@@ -118,7 +120,7 @@ static inline bool reserved_passes(const struct bridge *br, const struct bport *
 {
 	unsigned x = dst & 0xf;
 
-	return x == 0 ||
+	return (x == 0 && !stp_is_on(br->stp)) ||
 	       ((br->set.group_fwd_mask | in->group_fwd_mask | br->vlan.group_fwd_required) >> x &
 		1);
 }
@@ -173,6 +175,18 @@ static inline void give_copy_back(struct intercept_side_state *s, struct frame *
 	s->counters.copies_lost++;
 	f->verdict = FRAME_DROP;
 	d->bufs[d->n++] = f->buf;
+}
+
+/* Spanning tree (bridge_stp.c). 0 or -ENOMEM. */
+int bridge_stp_init(struct bridge *br);
+/* A frame to its address while it is on: it ends here. */
+void bridge_stp_input(struct bridge *br, struct bport *in, struct frame *f, struct drop_set *d);
+/* The state that a port gets with its link. */
+static inline enum bport_state state_with_link(const struct bridge *br, const struct bport *p)
+{
+	if (!p->link_up)
+		return BPORT_DISABLED;
+	return stp_is_on(br->stp) && !p->host ? BPORT_BLOCKING : BPORT_FORWARDING;
 }
 
 /* The step `intercept` of pass 1 (divert.c). */

@@ -49,7 +49,14 @@
 	  "a program gave it back after the bridge had passed it on")                              \
 	X(COPY_RETURN, "copy-return", "a program gave back a copy; the frame itself went on")      \
 	X(ORIGIN_GONE, "origin-gone", "its port left the bridge while a program had it")           \
-	X(RESERVED_SENT, "reserved-sent", "a program may not send to reserved group addresses")
+	X(RESERVED_SENT, "reserved-sent", "a program may not send to reserved group addresses")    \
+	X(BPDU_MALFORMED, "bpdu-malformed", "sent to the spanning tree, but no whole BPDU")        \
+	X(BPDU_AGE, "bpdu-age", "a BPDU that is as old as it may become")                          \
+	X(BPDU_OWN, "bpdu-own", "a BPDU that this very port has sent")                             \
+	X(BPDU_GUARD, "bpdu-guard", "a BPDU where BPDU guard allows none")                         \
+	X(BPDU_FILTER, "bpdu-filter", "a BPDU on a port with a BPDU filter")                       \
+	X(BPDU_SENT, "bpdu-sent",                                                                  \
+	  "only the bridge itself sends BPDUs while its spanning tree is on")
 
 enum drop_reason {
 #define X(id, name, text) DROP_##id,

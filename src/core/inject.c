@@ -116,6 +116,10 @@ static _cold_ bool reserved_refused(struct injection *j, struct bport *in, struc
 		drop(j, in, f, DROP_PAUSE);
 		return true;
 	}
+	if (x == 0 && stp_is_on(j->br->stp)) {
+		drop(j, in, f, DROP_BPDU_SENT);
+		return true;
+	}
 	if (j->br->intercept.set.reserved_tx || o->reserved == x + 1)
 		return false;
 	drop(j, in, f, DROP_RESERVED_SENT);

@@ -133,6 +133,10 @@ static _cold_ bool input_reserved(struct bridge *br, struct bport *in, struct fr
 		drop_set_add(d, in, f, DROP_PAUSE);
 		return true;
 	}
+	if ((f->dst & 0xf) == 0 && stp_is_on(br->stp)) {
+		bridge_stp_input(br, in, f, d);
+		return true;
+	}
 	if (in->host || reserved_passes(br, in, f->dst))
 		return false;
 	if (in->state == BPORT_DISABLED) {

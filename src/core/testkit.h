@@ -27,9 +27,14 @@ struct kit {
 	uint32_t n_live; /* buffers with references */
 	uint32_t next;   /* where to look for a free handle */
 	uint32_t n_events[BRIDGE_EVENT_N];
-	struct bridge_event last;    /* of any kind */
 	uint32_t headroom, tailroom; /* of new buffers: bytes around the frame */
 	bool no_buffers;             /* there are none any more */
+	struct bridge_event last;     /* of any kind */
+	uint32_t n_own;               /* frames that the bridge sent of its own */
+	uint8_t own[BPDU_FRAME_SIZE]; /* the latest of them */
+	uint16_t own_port;            /* and where it went */
+	void (*on_own)(void *ctx, struct bport *p, const uint8_t *data); /* NULL: nobody */
+	void *on_own_ctx;
 	struct {
 		uint8_t *block;
 		uint32_t refs, size;
@@ -115,6 +120,18 @@ static inline void kit_event(void *ctx, const struct bridge_event *e)
 	k->last = *e;
 }
 
+static inline void kit_own(void *ctx, struct bport *p, const uint8_t *data, uint32_t len)
+{
+	struct kit *k = ctx;
+
+	kit_check(p->link_up && len == BPDU_FRAME_SIZE, "a BPDU on a port with a link");
+	k->n_own++;
+	k->own_port = p->no;
+	memcpy(k->own, data, len);
+	if (k->on_own)
+		k->on_own(k->on_own_ctx, p, data);
+}
+
 static inline struct kit *kit_new_kind(uint32_t fdb_capacity, enum bridge_kind kind)
 {
 	struct kit *k = calloc(1, sizeof(*k));
@@ -131,7 +148,8 @@ static inline struct kit *kit_new_kind(uint32_t fdb_capacity, enum bridge_kind k
 	k->done = calloc(1, sizeof(*k->done));
 	k->out = calloc(1, sizeof(*k->out));
 	kit_check(k->in && k->done && k->out, "out of memory");
-	k->br = bridge_new(&cfg, &(struct bridge_ops){.ctx = k, .event = kit_event},
+	k->br = bridge_new(&cfg,
+			   &(struct bridge_ops){.ctx = k, .event = kit_event, .send = kit_own},
 			   &(struct buf_ops){.ctx = k,
 					     .ref = kit_ref,
 					     .put = kit_put,

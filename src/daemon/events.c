@@ -40,10 +40,19 @@ struct events {
 };
 
 static const char *const kinds[] = {
-	[BRIDGE_FDB_NEW] = "new",           [BRIDGE_FDB_MOVED] = "moved",
-	[BRIDGE_FDB_GONE] = "gone",         [BRIDGE_FDB_FULL] = "full",
-	[BRIDGE_OWN_SOURCE] = "own-source", [BRIDGE_MAC_CHANGED] = "address",
+	[BRIDGE_FDB_NEW] = "new",
+	[BRIDGE_FDB_MOVED] = "moved",
+	[BRIDGE_FDB_GONE] = "gone",
+	[BRIDGE_FDB_FULL] = "full",
+	[BRIDGE_OWN_SOURCE] = "own-source",
+	[BRIDGE_MAC_CHANGED] = "address",
 	[BRIDGE_MTU_CHANGED] = "mtu",
+	[BRIDGE_STP_ROLE] = "role",
+	[BRIDGE_STP_STATE] = "state",
+	[BRIDGE_STP_ROOT] = "root",
+	[BRIDGE_STP_BPDU_GUARD] = "guard",
+	[BRIDGE_STP_ROOT_BLOCK] = "root-block",
+	[BRIDGE_STP_TOPOLOGY_CHANGE] = "topology-change",
 };
 _Static_assert(array_size(kinds) == BRIDGE_EVENT_N, "a name for each kind");
 
@@ -199,7 +208,7 @@ static void handle(struct events *e, const struct event *ev)
 		events_link(e->d, kinds[ev->e.kind], ev->vb, NULL);
 		return;
 	}
-	if (atomic_load(&e->want_fdb))
+	if (ev->e.kind < BRIDGE_STP_ROLE && atomic_load(&e->want_fdb))
 		send_fdb_event(e, ev);
 }
 

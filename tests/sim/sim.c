@@ -12,51 +12,14 @@
  * A port belongs to a LAN of the same name; what a bridge sends there arrives at all other bridges
  * with a port in that LAN. Each bridge also has the port "host".
  */
+#include "sim.h"
+
 #include <ctype.h>
 #include <stdarg.h>
 
 #include "core/inject.h"
-#include "core/testkit.h"
 
-#define SECOND_NS    1000000000ULL
-#define BRIDGES_MAX  16u
-#define WORDS_MAX    64u
-#define TX_MAX       512u /* transmissions that one send may cause; more is a storm */
-#define STATION_BASE 0x020000000000ULL
-#define FDB_CAPACITY 256u
-
-struct bridge_sim {
-	struct kit *k;
-	uint64_t base; /* ports are base + 0x100 * number */
-	uint32_t events_seen[BRIDGE_EVENT_N];
-	uint64_t drops_seen[DROP_N];
-};
-
-/* A frame that a bridge sent. */
-struct tx {
-	unsigned bridge;
-	struct bport *port;
-	uint8_t *data;
-	uint32_t len;
-	struct frame meta;
-	bool expected;
-};
-
-struct sim {
-	const char *file;
-	unsigned line;
-	uint64_t now_ns;
-	struct bridge_sim bridges[BRIDGES_MAX];
-	struct tx txs[TX_MAX]; /* since the latest send */
-	unsigned n_txs;
-	bool storm;
-	bool program;
-	char *words[WORDS_MAX];
-	unsigned n_words;
-};
-
-static void __attribute__((noreturn, format(printf, 2, 3)))
-fail(const struct sim *s, const char *fmt, ...)
+void fail(const struct sim *s, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -68,20 +31,19 @@ fail(const struct sim *s, const char *fmt, ...)
 	exit(1);
 }
 
-/* Word i of the line; it must be there. */
-static char *word(struct sim *s, unsigned i)
+char *word(struct sim *s, unsigned i)
 {
 	if (i >= s->n_words)
 		fail(s, "%s: too few words", s->words[0]);
 	return s->words[i];
 }
 
-static bool is(struct sim *s, unsigned i, const char *text)
+bool is(struct sim *s, unsigned i, const char *text)
 {
 	return i < s->n_words && strcmp(s->words[i], text) == 0;
 }
 
-static uint64_t number(struct sim *s, const char *text)
+uint64_t number(struct sim *s, const char *text)
 {
 	char *end;
 	uint64_t r = strtoull(text, &end, 0);
@@ -91,14 +53,14 @@ static uint64_t number(struct sim *s, const char *text)
 	return r;
 }
 
-static bool on_off(struct sim *s, const char *text)
+bool on_off(struct sim *s, const char *text)
 {
 	if (strcmp(text, "on") && strcmp(text, "off"))
 		fail(s, "%s: neither on nor off", text);
 	return text[1] == 'n';
 }
 
-static struct bridge_sim *bridge_at(struct sim *s, const char *text)
+struct bridge_sim *bridge_at(struct sim *s, const char *text)
 {
 	uint64_t n = number(s, text);
 
@@ -117,8 +79,7 @@ static struct bport *port_named(struct sim *s, struct bridge_sim *b, const char 
 	fail(s, "port %s: there is none", name);
 }
 
-/* "0.a": bridge and port. */
-static struct bport *port_at(struct sim *s, const char *text, struct bridge_sim **ret_bridge)
+struct bport *port_at(struct sim *s, const char *text, struct bridge_sim **ret_bridge)
 {
 	char copy[32], *dot;
 
@@ -133,7 +94,7 @@ static struct bport *port_at(struct sim *s, const char *text, struct bridge_sim 
 
 /* "aa": a station; "bcast"; "mcast"; "r0" to "rf": reserved; "@0", "@0.a": a bridge's, a port's;
  * or in full with colons. */
-static uint64_t address(struct sim *s, const char *text)
+uint64_t address(struct sim *s, const char *text)
 {
 	struct bridge_sim *b;
 	uint64_t mac;
@@ -198,6 +159,8 @@ static void cmd_bridge(struct sim *s)
 	b->k = kit_new(FDB_CAPACITY);
 	b->base = 0x02b000000000ULL + (n << 24) + number(s, word(s, 2));
 	b->k->now_ns = s->now_ns;
+	b->s = s;
+	stp_watch(b);
 	bridge_set_mac(b->k->br, b->base);
 	if (!is(s, 3, "="))
 		fail(s, "bridge: expected NUMBER ADDRESS = LAN...");
@@ -219,12 +182,13 @@ static void cmd_run(struct sim *s)
 		for (unsigned i = 0; i < BRIDGES_MAX; i++) {
 			uint64_t t;
 
-			if (!s->bridges[i].k)
+			if (!s->bridges[i].k || s->bridges[i].dead)
 				continue;
 			t = bridge_tick(s->bridges[i].k->br, s->now_ns);
 			if (t <= s->now_ns)
 				fail(s, "bridge_tick() asks to be called in the past");
 			next = min_of(next, t);
+			stp_settle(s);
 		}
 		if (s->now_ns == end)
 			break;
@@ -314,6 +278,20 @@ static void run_frame(struct sim *s, unsigned bridge, struct bport *p)
 	collect(s, bridge);
 }
 
+void lan_of(const struct bport *p, char lan[BPORT_NAME_SIZE])
+{
+	snprintf(lan, BPORT_NAME_SIZE, "%.*s", (int)strcspn(p->name, "'"), p->name);
+}
+
+bool is_cut(const struct sim *s, const char *lan)
+{
+	for (unsigned i = 0; i < s->n_cut; i++) {
+		if (strcmp(s->cut[i], lan) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void receive(struct sim *s, unsigned bridge, struct bport *p, const struct tx *t)
 {
 	struct kit *k = s->bridges[bridge].k;
@@ -331,16 +309,19 @@ static void spread(struct sim *s)
 {
 	for (unsigned i = 0; i < s->n_txs && !s->storm; i++) {
 		struct tx t = s->txs[i];
+		char lan[BPORT_NAME_SIZE], other[BPORT_NAME_SIZE];
 
-		if (t.port->host)
+		lan_of(t.port, lan);
+		if (t.port->host || is_cut(s, lan))
 			continue;
 		for (unsigned n = 0; n < BRIDGES_MAX; n++) {
 			struct bport *p = NULL;
 
-			if (n == t.bridge || !s->bridges[n].k)
+			if (!s->bridges[n].k || s->bridges[n].dead)
 				continue;
 			while ((p = bridge_port_next(s->bridges[n].k->br, p))) {
-				if (!p->host && p->link_up && strcmp(p->name, t.port->name) == 0)
+				lan_of(p, other);
+				if (!p->host && p->link_up && p != t.port && !strcmp(other, lan))
 					receive(s, n, p, &t);
 			}
 		}
@@ -412,6 +393,7 @@ static void cmd_send(struct sim *s)
 		fail(s, "send: %s: not SOURCE->DESTINATION", from);
 	*arrow = 0;
 	forget_txs(s);
+	s->from = p;
 	f = kit_frame(b->k, address(s, from), address(s, arrow + 2), o.len);
 	write_frame(f, &o);
 	run_frame(s, (unsigned)(b - s->bridges), p);
@@ -473,13 +455,44 @@ static void expect_drop(struct sim *s, const char *where, const char *name)
 	fail(s, "%s: no such drop reason", name);
 }
 
-/* expect none | storm | drop BRIDGE REASON | BRIDGE.PORT[:TAG]...: exactly these, each once */
+/* Every bridge's host got it once, and so did every LAN. */
+static void expect_once(struct sim *s)
+{
+	for (unsigned i = 0; i < s->n_txs; i++) {
+		char a[BPORT_NAME_SIZE], b[BPORT_NAME_SIZE];
+
+		s->txs[i].expected = true;
+		lan_of(s->txs[i].port, a);
+		for (unsigned j = 0; j < i; j++) {
+			lan_of(s->txs[j].port, b);
+			if (!strcmp(a, b) &&
+			    (!s->txs[i].port->host || s->txs[i].port == s->txs[j].port))
+				fail(s, "it came to %s twice", a);
+		}
+	}
+	for (unsigned n = 0; n < BRIDGES_MAX; n++) {
+		bool got =
+			!s->bridges[n].k || s->bridges[n].dead ||
+			(s->from->host && bridge_port(s->bridges[n].k->br, s->from->no) == s->from);
+
+		for (unsigned i = 0; i < s->n_txs; i++)
+			got |= s->txs[i].bridge == n && s->txs[i].port->host;
+		if (!got)
+			fail(s, "bridge %u did not get it", n);
+	}
+}
+
+/* expect none | storm | once | drop BRIDGE REASON | BRIDGE.PORT[:TAG]...: exactly these, each once */
 static void cmd_expect(struct sim *s)
 {
 	if (s->storm != is(s, 1, "storm"))
 		fail(s, s->storm ? "a storm" : "no storm");
 	if (s->storm)
 		return;
+	if (is(s, 1, "once")) {
+		expect_once(s);
+		return;
+	}
 	if (is(s, 1, "drop")) {
 		expect_drop(s, word(s, 2), word(s, 3));
 		return;
@@ -718,14 +731,23 @@ static void cmd_delif(struct sim *s)
 }
 
 static const char *const event_names[] = {
-	[BRIDGE_FDB_NEW] = "new",           [BRIDGE_FDB_MOVED] = "moved",
-	[BRIDGE_FDB_GONE] = "gone",         [BRIDGE_FDB_FULL] = "full",
-	[BRIDGE_OWN_SOURCE] = "own-source", [BRIDGE_MAC_CHANGED] = "mac",
+	[BRIDGE_FDB_NEW] = "new",
+	[BRIDGE_FDB_MOVED] = "moved",
+	[BRIDGE_FDB_GONE] = "gone",
+	[BRIDGE_FDB_FULL] = "full",
+	[BRIDGE_OWN_SOURCE] = "own-source",
+	[BRIDGE_MAC_CHANGED] = "mac",
 	[BRIDGE_MTU_CHANGED] = "mtu",
+	[BRIDGE_STP_ROLE] = "role",
+	[BRIDGE_STP_STATE] = "state",
+	[BRIDGE_STP_ROOT] = "root",
+	[BRIDGE_STP_BPDU_GUARD] = "guard",
+	[BRIDGE_STP_ROOT_BLOCK] = "root-block",
+	[BRIDGE_STP_TOPOLOGY_CHANGE] = "topology-change",
 };
 _Static_assert(array_size(event_names) == BRIDGE_EVENT_N, "a name for each event");
 
-/* events B KIND N: so many since the latest such line */
+/* events B KIND N|any: so many since the latest such line */
 static void cmd_events(struct sim *s)
 {
 	struct bridge_sim *b = bridge_at(s, word(s, 1));
@@ -736,7 +758,7 @@ static void cmd_events(struct sim *s)
 		if (strcmp(word(s, 2), event_names[i]))
 			continue;
 		b->events_seen[i] = b->k->n_events[i];
-		if (n != number(s, word(s, 3)))
+		if (!is(s, 3, "any") && n != number(s, word(s, 3)))
 			fail(s, "%u events %s", n, s->words[2]);
 		return;
 	}
@@ -748,6 +770,8 @@ static void cmd_check(struct sim *s)
 {
 	struct bridge_sim *b;
 
+	if (stp_check(s))
+		return;
 	if (is(s, 2, "mtu")) {
 		b = bridge_at(s, word(s, 1));
 		if (bridge_mtu(b->k->br) != number(s, word(s, 3)))
@@ -770,6 +794,10 @@ static const struct {
 	{"expect", cmd_expect}, {"fdb", cmd_fdb},     {"set", cmd_set},
 	{"port", cmd_port},     {"addif", cmd_addif}, {"delif", cmd_delif},
 	{"events", cmd_events}, {"check", cmd_check}, {"vlan", cmd_vlan},
+
+	{"stp", cmd_stp},
+	{"bpdu", cmd_bpdu},     {"cut", cmd_cut},     {"join", cmd_cut},
+	{"kill", cmd_kill},     {"revive", cmd_kill},
 };
 
 static void run_line(struct sim *s, char *line)
@@ -788,6 +816,7 @@ static void run_line(struct sim *s, char *line)
 	for (unsigned i = 0; i < array_size(commands); i++) {
 		if (strcmp(commands[i].name, s->words[0]) == 0) {
 			commands[i].run(s);
+			stp_settle(s);
 			return;
 		}
 	}
