@@ -210,7 +210,6 @@ static void errors_as_json(void **state)
 			    "\"text\":\"bridge x: no such bridge\",\"hint\":\"viaduct show\"}}\n");
 	assert_non_null(strstr(run("-j addbrr x", CLI_USAGE), "\"name\":\"E_COMMAND\""));
 	assert_non_null(strstr(run("-j addbr", CLI_USAGE), "\"name\":\"E_ARGS\""));
-	assert_non_null(strstr(run("-j stp br0 on", CLI_FAILED), "\"code\":104"));
 	assert_non_null(strstr(run("-j --run-dir /nonexistent stats", CLI_NO_DAEMON),
 			       "\"code\":107,\"name\":\"E_NO_DAEMON\""));
 }

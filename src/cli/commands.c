@@ -18,10 +18,6 @@
 	{                                                                                          \
 		"name", "dev", ARG_PORT, ARG_BARE | (f), "DEV"                                     \
 	}
-#define NUMBER(m)                                                                                  \
-	{                                                                                          \
-		"value", NULL, ARG_UINT, ARG_REQUIRED, m                                           \
-	}
 #define END                                                                                        \
 	{                                                                                          \
 		0                                                                                  \
@@ -42,8 +38,27 @@
 	{                                                                                          \
 		"vlan_stats_per_port", "vlan_stats_per_port", ARG_ONOFF                            \
 	}
+#define STP_SETTINGS                                                                               \
+	{"stp_state", "stp_state", ARG_ONOFF},                                                     \
+		{"stp_version", "stp_version", ARG_CHOICE, 0, NULL, "rstp|stp"},                   \
+		{"hello_time", "hello_time", ARG_UINT, 0, "SECONDS"},                              \
+		{"max_age", "max_age", ARG_UINT, 0, "SECONDS"},                                    \
+		{"forward_delay", "forward_delay", ARG_UINT, 0, "SECONDS"},                        \
+		{"tx_hold_count", "tx_hold_count", ARG_UINT, 0, "N"},                              \
+	{                                                                                          \
+		"path_cost_method", "path_cost_method", ARG_CHOICE, 0, NULL, "long|short"          \
+	}
+#define STP_PORT_SETTINGS                                                                          \
+	{"cost", "cost", ARG_UINT, 0, "COST"},                                                     \
+		{"edge", "edge", ARG_CHOICE, 0, NULL, "auto|on|off"},                              \
+		{"p2p", "p2p", ARG_CHOICE, 0, NULL, "auto|on|off"}, {"guard", "guard", ARG_ONOFF}, \
+		{"root_block", "root_block", ARG_ONOFF},                                           \
+	{                                                                                          \
+		"bpdu_filter", "bpdu_filter", ARG_ONOFF                                            \
+	}
 #define SHARED_SETTINGS                                                                            \
-	{"group_fwd_mask", "group_fwd_mask", ARG_UINT, 0, "MASK"},                                 \
+	{"priority", "priority", ARG_UINT, 0, "PRIORITY"},                                         \
+		{"group_fwd_mask", "group_fwd_mask", ARG_UINT, 0, "MASK"},                         \
 	{                                                                                          \
 		"fdb_max_learned", "fdb_max_learned", ARG_UINT, 0, "N"                             \
 	}
@@ -72,18 +87,33 @@ static const struct arg_spec args_hairpin[] = {BRIDGE,
 static const struct arg_spec args_show[] = {{"bridges", NULL, ARG_BRIDGE, ARG_MANY, "BR"}, END};
 static const struct arg_spec args_setageing[] = {
 	BRIDGE, {"ageing_time", NULL, ARG_UINT, ARG_REQUIRED, "SECONDS"}, END};
-static const struct arg_spec args_stp[] = {BRIDGE, {"on", NULL, ARG_ONOFF, ARG_REQUIRED}, END};
-static const struct arg_spec args_prio[] = {BRIDGE, NUMBER("PRIORITY"), END};
-static const struct arg_spec args_time[] = {BRIDGE, NUMBER("SECONDS"), END};
-static const struct arg_spec args_cost[] = {
-	BRIDGE, {"port", NULL, ARG_PORT, ARG_REQUIRED, "DEV"}, NUMBER("COST"), END};
+static const struct arg_spec args_stp[] = {
+	BRIDGE, {"stp_state", NULL, ARG_ONOFF, ARG_REQUIRED}, END};
+static const struct arg_spec args_prio[] = {
+	BRIDGE, {"priority", NULL, ARG_UINT, ARG_REQUIRED, "PRIORITY"}, END};
+static const struct arg_spec args_setfd[] = {
+	BRIDGE, {"forward_delay", NULL, ARG_UINT, ARG_REQUIRED, "SECONDS"}, END};
+static const struct arg_spec args_sethello[] = {
+	BRIDGE, {"hello_time", NULL, ARG_UINT, ARG_REQUIRED, "SECONDS"}, END};
+static const struct arg_spec args_setmaxage[] = {
+	BRIDGE, {"max_age", NULL, ARG_UINT, ARG_REQUIRED, "SECONDS"}, END};
+static const struct arg_spec args_cost[] = {BRIDGE,
+					    {"port", NULL, ARG_PORT, ARG_REQUIRED, "DEV"},
+					    {"cost", NULL, ARG_UINT, ARG_REQUIRED, "COST"},
+					    END};
 static const struct arg_spec args_portprio[] = {
-	BRIDGE, {"port", NULL, ARG_PORT, ARG_REQUIRED, "DEV"}, NUMBER("PRIORITY"), END};
+	BRIDGE,
+	{"port", NULL, ARG_PORT, ARG_REQUIRED, "DEV"},
+	{"priority", NULL, ARG_UINT, ARG_REQUIRED, "PRIORITY"},
+	END};
+static const struct arg_spec args_bridge_port[] = {
+	BRIDGE, {"port", NULL, ARG_PORT, ARG_REQUIRED, "DEV"}, END};
 
 static const struct arg_spec args_link_add[] = {
 	{"bridge", "name", ARG_NEW, ARG_REQUIRED | ARG_BARE, "BR"},
 	{"type", "type", ARG_CHOICE, ARG_REQUIRED, NULL, "bridge"},
 	BRIDGE_ONLY_SETTINGS,
+	STP_SETTINGS,
 	SHARED_SETTINGS,
 	{"fdb_size", "fdb_size", ARG_UINT, 0, "N"},
 	END};
@@ -98,8 +128,10 @@ static const struct arg_spec args_link_set[] = {
 	{"driver", "driver", ARG_CHOICE, 0, NULL, DRIVERS},
 	{"type", "type", ARG_CHOICE, 0, NULL, "bridge|bridge_slave"},
 	PORT_SETTINGS,
+	STP_PORT_SETTINGS,
 	SHARED_SETTINGS,
 	BRIDGE_ONLY_SETTINGS,
+	STP_SETTINGS,
 	{"up", "up", ARG_FLAG, ARG_HIDDEN},
 	{"down", "down", ARG_FLAG, ARG_HIDDEN | ARG_OR},
 	END};
@@ -154,8 +186,8 @@ static const struct arg_spec args_vlan_del[] = {{"port", "dev", ARG_PORT, ARG_RE
 static const struct arg_spec args_name[] = {{"name", NULL, ARG_PORT, 0, "BR|DEV"}, END};
 static const struct arg_spec args_drops[] = {
 	{"name", NULL, ARG_PORT, 0, "BR|DEV"}, {"all", "all", ARG_FLAG}, END};
-static const struct arg_spec args_monitor[] = {{"group", NULL, ARG_CHOICE, 0, NULL, "fdb|link|all"},
-					       END};
+static const struct arg_spec args_monitor[] = {
+	{"group", NULL, ARG_CHOICE, 0, NULL, "fdb|link|stp|all"}, END};
 static const struct arg_spec args_log[] = {
 	{"module", NULL, ARG_TEXT, ARG_REQUIRED, "MODULE|all"},
 	{"level", NULL, ARG_CHOICE, ARG_REQUIRED, NULL, "err|warn|info|debug"},
@@ -216,15 +248,24 @@ const struct command commands[] = {
 	 "The columns are those of brctl(8); `viaduct fdb show` has VLANs and states too."},
 	{"setageing", NULL, args_setageing, cmd_simple, "bridge.set",
 	 "seconds until an unseen address is forgotten", "300 at first; 0 learns nothing."},
-	{"stp", NULL, args_stp, cmd_not_yet, NULL, "spanning tree on or off (not yet)", NULL},
-	{"setbridgeprio", NULL, args_prio, cmd_not_yet, NULL, "bridge priority (not yet)", NULL},
-	{"setfd", NULL, args_time, cmd_not_yet, NULL, "forward delay (not yet)", NULL},
-	{"sethello", NULL, args_time, cmd_not_yet, NULL, "hello time (not yet)", NULL},
-	{"setmaxage", NULL, args_time, cmd_not_yet, NULL, "maximum message age (not yet)", NULL},
-	{"setpathcost", NULL, args_cost, cmd_not_yet, NULL, "path cost of a port (not yet)", NULL},
-	{"setportprio", NULL, args_portprio, cmd_not_yet, NULL, "priority of a port (not yet)",
-	 NULL},
-	{"showstp", NULL, args_bridge, cmd_not_yet, NULL, "spanning tree state (not yet)", NULL},
+	{"stp", NULL, args_stp, cmd_simple, "bridge.set", "spanning tree on or off",
+	 "Off at first. RSTP, or STP where a neighbour knows no better; see viaduct-stp(7)."},
+	{"setbridgeprio", NULL, args_prio, cmd_simple, "bridge.set",
+	 "bridge priority: the lowest is the root", "32768 at first; a multiple of 4096 to 61440."},
+	{"setfd", NULL, args_setfd, cmd_simple, "bridge.set", "forward delay",
+	 "15 at first, 4 to 30; max_age may be 2 * (forward_delay - 1) at most."},
+	{"sethello", NULL, args_sethello, cmd_simple, "bridge.set", "hello time",
+	 "2 at first, 1 to 2; with stp_version stp to 10."},
+	{"setmaxage", NULL, args_setmaxage, cmd_simple, "bridge.set", "maximum message age",
+	 "20 at first, 6 to 40, and at least 2 * (hello_time + 1)."},
+	{"setpathcost", NULL, args_cost, cmd_simple, "port.set", "path cost of a port",
+	 "1 to 200000000; 0, as at first: by the speed of the link."},
+	{"setportprio", NULL, args_portprio, cmd_simple, "port.set", "priority of a port",
+	 "32 at first, 0 to 63: a quarter of what IEEE 802.1D calls priority."},
+	{"mcheck", NULL, args_bridge_port, cmd_simple, "port.mcheck",
+	 "speak RSTP again on a port that fell back to STP", NULL},
+	{"showstp", NULL, args_bridge, cmd_showstp, NULL, "spanning tree state",
+	 "In the layout of brctl(8); roles and more: viaduct -d link show."},
 
 	{"link show", "list|lst|ls", args_link_show, cmd_link_show, NULL, "list bridges and ports",
 	 "With -d every attribute of a port by its name in /sys/class/net/DEV/brport, with -s "
@@ -234,8 +275,10 @@ const struct command commands[] = {
 	{"link del", "delete", args_link_del, cmd_link_del, "bridge.del", "remove a bridge", NULL},
 	{"link set", NULL, args_link_set, cmd_link_set, NULL,
 	 "join, leave, change flags and settings",
-	 "DEV is a port, or a bridge with `type bridge`; ageing_time, no_linklocal_learn, monitor, "
-	 "address, mtu and vlan_… are of bridges only. Several changes may stand in one line."},
+	 "DEV is a port, or a bridge with `type bridge`; what only bridges have (ageing_time, "
+	 "address, mtu, vlan_..., stp_state and more) says so by itself. Several changes may stand "
+	 "in "
+	 "one line."},
 
 	{"fdb show", "list|lst|ls", args_fdb_show, cmd_fdb_show, NULL, "list addresses", NULL},
 	{"fdb add", "append", args_fdb_add, cmd_fdb_add, "fdb.add",

@@ -13,7 +13,6 @@ extern const struct command commands[];
 int cmd_simple(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_shutdown(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_log(struct cli *c, const struct command *cmd, json_t *args);
-int cmd_not_yet(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_addif(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_delif(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_link_add(struct cli *c, const struct command *cmd, json_t *args);
@@ -27,6 +26,9 @@ int cmd_fdb_flush(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_show(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_link_show(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_status(struct cli *c, const struct command *cmd, json_t *args);
+
+/* stp.c */
+int cmd_showstp(struct cli *c, const struct command *cmd, json_t *args);
 
 /* list.c: addresses and counters */
 int cmd_showmacs(struct cli *c, const struct command *cmd, json_t *args);

@@ -62,15 +62,6 @@ int cmd_shutdown(struct cli *c, const struct command *cmd, json_t *args)
 	return r;
 }
 
-int cmd_not_yet(struct cli *c, const struct command *cmd, json_t *args)
-{
-	const char *br = row_text(args, "bridge");
-
-	return cli_fail(c, VIADUCT_E_NOT_YET, NULL,
-			"bridge %s: %s: not yet; viaduct has no spanning tree so far", br,
-			cmd->name);
-}
-
 int cmd_log(struct cli *c, const struct command *cmd, json_t *args)
 {
 	json_t *req = json_copy(args);
@@ -205,7 +196,14 @@ static bool has_bridge_setting(const json_t *args)
 					   "vlan_protocol",
 					   "vlan_default_pvid",
 					   "vlan_stats_enabled",
-					   "vlan_stats_per_port"};
+					   "vlan_stats_per_port",
+					   "stp_state",
+					   "stp_version",
+					   "hello_time",
+					   "max_age",
+					   "forward_delay",
+					   "tx_hold_count",
+					   "path_cost_method"};
 
 	for (size_t i = 0; i < array_size(only); i++)
 		if (json_object_get(args, only[i]))

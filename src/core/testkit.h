@@ -27,8 +27,8 @@ struct kit {
 	uint32_t n_live; /* buffers with references */
 	uint32_t next;   /* where to look for a free handle */
 	uint32_t n_events[BRIDGE_EVENT_N];
-	uint32_t headroom, tailroom; /* of new buffers: bytes around the frame */
-	bool no_buffers;             /* there are none any more */
+	uint32_t headroom, tailroom;  /* of new buffers: bytes around the frame */
+	bool no_buffers;              /* there are none any more */
 	struct bridge_event last;     /* of any kind */
 	uint32_t n_own;               /* frames that the bridge sent of its own */
 	uint8_t own[BPDU_FRAME_SIZE]; /* the latest of them */

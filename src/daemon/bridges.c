@@ -19,6 +19,7 @@
 #include "daemon/netmap_sock.h"
 #include "daemon/ports.h"
 #include "daemon/snapshot.h"
+#include "daemon/tree.h"
 #include "daemon/vlans.h"
 #include "sys/netlink.h"
 
@@ -133,11 +134,18 @@ static void detach(void *arg)
 	worker_bridge_del(vb->w, &vb->wb);
 }
 
+static void send_own(void *ctx, struct bport *port, const uint8_t *data, uint32_t len)
+{
+	struct vbridge *vb = ctx;
+
+	worker_send(vb->w, &vb->wb, port, data, len);
+}
+
 static struct vbridge *vbridge_new(struct daemon *d, const char *name, uint32_t fdb_size,
 				   uint64_t mac, enum bridge_kind kind)
 {
 	struct vbridge *vb = calloc(1, sizeof(*vb));
-	struct bridge_ops ops = {.ctx = vb, .event = events_push};
+	struct bridge_ops ops = {.ctx = vb, .event = events_push, .send = send_own};
 	struct bridge_config cfg = {.kind = kind, .fdb_capacity = fdb_size, .mac = mac};
 
 	if (!vb)
@@ -216,6 +224,14 @@ static int add_host(struct vbridge *vb, struct ctl_error *err)
 	return 0;
 }
 
+static int tree_check_new(const char *name, const json_t *values, struct ctl_error *err)
+{
+	char object[32];
+
+	snprintf(object, sizeof(object), "bridge %.16s", name);
+	return tree_check(NULL, values, object, err);
+}
+
 int bridges_add(struct daemon *d, const char *name, const json_t *values, struct ctl_error *err)
 {
 	json_int_t fdb_size = json_integer_value(json_object_get(values, "fdb_size"));
@@ -223,6 +239,8 @@ int bridges_add(struct daemon *d, const char *name, const json_t *values, struct
 	uint64_t mac;
 	int r = check_new(d, name, &mac, err);
 
+	if (!r)
+		r = tree_check_new(name, values, err);
 	if (r)
 		return r;
 	vb = vbridge_new(d, name, fdb_size > 0 ? (uint32_t)fdb_size : FDB_SIZE_DEFAULT,
@@ -354,6 +372,7 @@ static void set_in_worker(void *arg)
 	set_bool(job->values, "no_linklocal_learn", &s.no_linklocal_learn);
 	set_bool(job->values, "monitor", &s.monitor);
 	bridge_set(br, &s);
+	tree_set(job->vb, job->values);
 	v = json_object_get(job->values, "address");
 	if (v) {
 		if (mac_parse(json_string_value(v), &mac))
@@ -404,6 +423,8 @@ json_t *bridges_get(struct vbridge *vb)
 	bridges_get_vlans(vb, o);
 	if (vb->host)
 		json_object_set_new(o, "vlans", vlans_text(&vb->host->wp.bp->vlans));
+	if (bridge_stp(vb->br))
+		tree_put(o, stp_settings(bridge_stp(vb->br)));
 	return o;
 }
 

@@ -11,6 +11,7 @@
 #include "daemon/cmd.h"
 #include "daemon/diversion.h"
 #include "daemon/ports.h"
+#include "daemon/tree.h"
 #include "sys/netlink.h"
 
 static const struct key bridge_arg[] = {{"bridge", KEY_STRING, KEY_REQUIRED, 0, 0}};
@@ -39,8 +40,13 @@ static int bridge_del(struct cmd_call *c)
 static int bridge_set_cmd(struct cmd_call *c)
 {
 	struct vbridge *vb;
+	char object[32];
 	int r = bridges_need_own(c->d, cmd_arg(c, "bridge"), &vb, &c->err);
 
+	if (r)
+		return r;
+	snprintf(object, sizeof(object), "bridge %s", vb->name);
+	r = tree_check(stp_settings(bridge_stp(vb->br)), c->args, object, &c->err);
 	if (r)
 		return r;
 	return bridges_set(vb, c->args, &c->err);
@@ -66,25 +72,22 @@ static json_t *info_data(struct vbridge *vb)
 {
 	const struct bridge_settings *s = bridge_settings(vb->br);
 	struct stats_job job = {.vb = vb};
-	json_t *intercept, *data;
-	char id[24];
+	json_t *intercept, *o;
 
 	worker_call(vb->w, read_stats, &job);
 	intercept = diversion_get(vb);
-	snprintf(id, sizeof(id), "8000.%012llx", (unsigned long long)bridge_mac(vb->br));
-	data = json_pack("{s:i, s:i, s:I, s:I, s:i, s:b, s:b, s:b, s:i, s:i, s:s, s:I, s:I, s:I, "
-			 "s:o}",
-			 "ageing_time", (int)s->ageing_time_s, "fdb_max_learned",
-			 (int)s->fdb_max_learned, "fdb_n_learned", (json_int_t)job.st.n_learned,
-			 "fdb_size", (json_int_t)vb->fdb_size, "group_fwd_mask", s->group_fwd_mask,
-			 "no_linklocal_learn", s->no_linklocal_learn, "monitor", s->monitor,
-			 "promisc", s->promisc, "stp_state", 0, "priority", 32768, "bridge_id", id,
-			 "n_moved", (json_int_t)job.n_events[BRIDGE_FDB_MOVED], "n_full",
-			 (json_int_t)job.n_events[BRIDGE_FDB_FULL], "n_own_source",
-			 (json_int_t)job.n_events[BRIDGE_OWN_SOURCE], "intercept", intercept);
+	o = json_pack("{s:i, s:i, s:I, s:I, s:i, s:b, s:b, s:b, s:I, s:I, s:I, s:o}", "ageing_time",
+		      (int)s->ageing_time_s, "fdb_max_learned", (int)s->fdb_max_learned,
+		      "fdb_n_learned", (json_int_t)job.st.n_learned, "fdb_size",
+		      (json_int_t)vb->fdb_size, "group_fwd_mask", s->group_fwd_mask,
+		      "no_linklocal_learn", s->no_linklocal_learn, "monitor", s->monitor, "promisc",
+		      s->promisc, "n_moved", (json_int_t)job.n_events[BRIDGE_FDB_MOVED], "n_full",
+		      (json_int_t)job.n_events[BRIDGE_FDB_FULL], "n_own_source",
+		      (json_int_t)job.n_events[BRIDGE_OWN_SOURCE], "intercept", intercept);
+	tree_show(vb, o);
 	if (!vb->adopted)
-		bridges_get_vlans(vb, data);
-	return data;
+		bridges_get_vlans(vb, o);
+	return o;
 }
 
 static json_t *port_names(struct vbridge *vb)

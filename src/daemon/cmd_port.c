@@ -7,6 +7,7 @@
 #include "daemon/bridges.h"
 #include "daemon/cmd.h"
 #include "daemon/ports.h"
+#include "daemon/tree.h"
 
 static const struct key add_args[] = {
 	{"bridge", KEY_STRING, KEY_REQUIRED, 0, 0}, {"port", KEY_STRING, KEY_REQUIRED, 0, 0},
@@ -95,6 +96,23 @@ static int port_set(struct cmd_call *c)
 	return 0;
 }
 
+static void check_migration(void *arg)
+{
+	const struct vport *vp = arg;
+
+	stp_port_mcheck(bridge_stp(vp->vb->br), vp->wp.bp->no);
+}
+
+static int port_mcheck(struct cmd_call *c)
+{
+	struct vport *vp;
+	int r = need_port(c, &vp);
+
+	if (!r)
+		worker_call(vp->vb->w, check_migration, vp);
+	return r;
+}
+
 /* ---- rows ---- */
 
 struct port_job {
@@ -142,6 +160,7 @@ static json_t *port_row(struct vport *vp)
 	json_object_set_new(data, "state", json_string(bport_state_name(bp->state)));
 	if (!vp->vb->adopted)
 		json_object_set_new(data, "fdb_n_learned", json_integer(job.n_learned));
+	tree_show_port(vp, data);
 	return json_pack("{s:s, s:i, s:s, s:i, s:s, s:s, s:s, s:i, s:s, s:b, s:s, s:{s:s, s:o}}",
 			 "ifname", vp->name, "ifindex", (int)vp->ifindex, "master", vp->vb->name,
 			 "port_no", bp->no, "driver",
@@ -305,6 +324,7 @@ static const struct cmd cmds[] = {
 	{"port.add", port_add, CMD_WRITE, KEY_TABLE(add_args), NULL},
 	{"port.del", port_del, CMD_WRITE, KEY_TABLE(port_args), NULL},
 	{"port.set", port_set, CMD_WRITE, KEY_TABLE(port_args), &keys_port},
+	{"port.mcheck", port_mcheck, CMD_WRITE, KEY_TABLE(port_args), NULL},
 	{"port.show", port_show, CMD_ROWS, KEY_TABLE(show_args), NULL},
 	{"stats", stats, CMD_ROWS, KEY_TABLE(show_args), NULL},
 	{"drops", drops, CMD_ROWS, KEY_TABLE(drops_args), NULL},

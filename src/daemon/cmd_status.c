@@ -182,15 +182,17 @@ static int monitor(struct cmd_call *c)
 			groups |= SERVER_FDB;
 		else if (!strcmp(g, "link"))
 			groups |= SERVER_LINK;
+		else if (!strcmp(g, "stp"))
+			groups |= SERVER_STP;
 		else if (!strcmp(g, "all"))
-			groups |= SERVER_FDB | SERVER_LINK;
+			groups |= SERVER_ALL;
 		else
 			return ctl_fail(&c->err, CTL_E_VALUE,
-					"monitor: no group %.32s (fdb, link, all)", g);
+					"monitor: no group %.32s (fdb, link, stp, all)", g);
 	}
 	c->monitor = true;
 	if (c->conn)
-		server_monitor(c->conn, groups ? groups : SERVER_FDB | SERVER_LINK, c->id);
+		server_monitor(c->conn, groups ? groups : SERVER_ALL, c->id);
 	return 0;
 }
 

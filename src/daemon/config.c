@@ -13,6 +13,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "daemon/keys.h"
+#include "daemon/tree.h"
 #include "daemon/vlans.h"
 
 struct parse {
@@ -467,7 +468,11 @@ static int bridge_item(struct parse *p, const char *name, yaml_node_t *k, yaml_n
 	if (key_check_ifname("bridge", name, &err))
 		return fail_at(p, line_of(k), "%s", err.text);
 	snprintf(object, sizeof(object), "bridge %s", name);
-	return each_member(p, v, object, bridge_member, &it);
+	if (each_member(p, v, object, bridge_member, &it))
+		return CTL_E_CONFIG;
+	if (tree_check(NULL, values, object, &err))
+		return fail_at(p, line_of(k), "%s", err.text);
+	return 0;
 }
 
 /* ---- bridges and devices of the kernel ---- */

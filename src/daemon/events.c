@@ -12,6 +12,7 @@
 #include "daemon/bridges.h"
 #include "daemon/ports.h"
 #include "daemon/server.h"
+#include "daemon/tree.h"
 #include "sys/clock.h"
 #include "sys/loop.h"
 
@@ -32,8 +33,8 @@ struct event {
 struct events {
 	struct daemon *d;
 	struct loop_source *bell;
-	_Atomic bool want_fdb;
-	pthread_mutex_t lock; /* for the rest */
+	_Atomic bool want_fdb; /* of the spanning tree they are always wanted: they are few */
+	pthread_mutex_t lock;  /* for the rest */
 	uint32_t head, tail;
 	uint64_t lost;
 	struct event queue[QUEUE_SIZE];
@@ -109,7 +110,14 @@ static bool log_wanted(struct vbridge *vb, enum bridge_event_kind kind, uint64_t
 		return limit_take(&vb->limits[kind], clock_now_ns(), ret_suppressed);
 	case BRIDGE_MAC_CHANGED:
 	case BRIDGE_MTU_CHANGED:
+	case BRIDGE_STP_ROLE:
+	case BRIDGE_STP_STATE:
 		return true;
+	case BRIDGE_STP_ROOT:
+	case BRIDGE_STP_TOPOLOGY_CHANGE:
+	case BRIDGE_STP_BPDU_GUARD:
+	case BRIDGE_STP_ROOT_BLOCK:
+		return limit_take(&vb->limits[kind], clock_now_ns(), ret_suppressed);
 	default:
 		return false;
 	}
@@ -151,6 +159,35 @@ void events_push(void *ctx, const struct bridge_event *be)
 		loop_ring(e->bell);
 }
 
+static void log_stp(const struct event *ev, const char *more)
+{
+	char root[TREE_ID_SIZE];
+
+	switch (ev->e.kind) {
+	case BRIDGE_STP_ROLE:
+		log_debug("port %s: role %s, %s", ev->port, stp_role_name(ev->e.role),
+			  bport_state_name(ev->e.state));
+		break;
+	case BRIDGE_STP_STATE:
+		log_debug("port %s: %s", ev->port, bport_state_name(ev->e.state));
+		break;
+	case BRIDGE_STP_ROOT:
+		log_info("bridge %s: root of the spanning tree is %s%s%s", ev->vb->name,
+			 tree_id(ev->e.root, root), ev->e.port ? "" : ", itself", more);
+		break;
+	case BRIDGE_STP_TOPOLOGY_CHANGE:
+		log_info("bridge %s: topology change on %s%s", ev->vb->name, ev->port, more);
+		break;
+	case BRIDGE_STP_BPDU_GUARD:
+		log_warn("port %s: a BPDU came in, BPDU guard has shut the port%s", ev->port, more);
+		break;
+	default:
+		log_warn("port %s: a better root is behind it, root_block keeps it out%s", ev->port,
+			 more);
+		break;
+	}
+}
+
 static void log_event(const struct event *ev)
 {
 	char mac[MAC_TEXT_SIZE], more[48] = "";
@@ -181,6 +218,7 @@ static void log_event(const struct event *ev)
 		log_info("bridge %s: MTU is %u", ev->vb->name, ev->e.mtu);
 		break;
 	default:
+		log_stp(ev, more);
 		break;
 	}
 }
@@ -199,6 +237,24 @@ static void send_fdb_event(struct events *e, const struct event *ev)
 	server_event(e->d->server, SERVER_FDB, j);
 }
 
+static void send_stp_event(struct events *e, const struct event *ev)
+{
+	char root[TREE_ID_SIZE];
+	json_t *j;
+
+	if (!e->d->server)
+		return;
+	j = json_pack("{s:f, s:s, s:s, s:s, s:s}", "time", ev->time, "group", "stp", "kind",
+		      kinds[ev->e.kind], "bridge", ev->vb->name, "ifname", ev->port);
+	if (ev->e.kind == BRIDGE_STP_ROLE)
+		json_object_set_new(j, "role", json_string(stp_role_name(ev->e.role)));
+	if (ev->e.kind == BRIDGE_STP_ROLE || ev->e.kind == BRIDGE_STP_STATE)
+		json_object_set_new(j, "state", json_string(bport_state_name(ev->e.state)));
+	if (ev->e.kind == BRIDGE_STP_ROOT)
+		json_object_set_new(j, "root_id", json_string(tree_id(ev->e.root, root)));
+	server_event(e->d->server, SERVER_STP, j);
+}
+
 static void handle(struct events *e, const struct event *ev)
 {
 	if (ev->to_log)
@@ -208,7 +264,9 @@ static void handle(struct events *e, const struct event *ev)
 		events_link(e->d, kinds[ev->e.kind], ev->vb, NULL);
 		return;
 	}
-	if (ev->e.kind < BRIDGE_STP_ROLE && atomic_load(&e->want_fdb))
+	if (ev->e.kind >= BRIDGE_STP_ROLE)
+		send_stp_event(e, ev);
+	else if (atomic_load(&e->want_fdb))
 		send_fdb_event(e, ev);
 }
 

@@ -18,6 +18,9 @@
 #define TEXT_SHOWN  "%.64s"
 
 static const char *const vlan_protocols[] = {"802.1Q", "802.1ad", NULL};
+static const char *const stp_versions[] = {"rstp", "stp", NULL};
+static const char *const cost_methods[] = {"long", "short", NULL};
+static const char *const on_off_auto[] = {"auto", "on", "off", NULL};
 static const struct key bridge_keys[] = {
 	{"ageing_time", KEY_INT, KEY_PLAIN, 0, 1000000},
 	{"fdb_max_learned", KEY_INT, KEY_PLAIN, 0, 1 << 26},
@@ -32,6 +35,14 @@ static const struct key bridge_keys[] = {
 	{"vlan_stats_enabled", KEY_BOOL, KEY_PLAIN, 0, 0},
 	{"vlan_stats_per_port", KEY_BOOL, KEY_PLAIN, 0, 0},
 	{"vlans", KEY_STRING, KEY_VLANS, 0, 0},
+	{"stp_state", KEY_BOOL, KEY_PLAIN, 0, 0},
+	{"stp_version", KEY_STRING, KEY_PLAIN, 0, 0, stp_versions},
+	{"priority", KEY_INT, KEY_PLAIN, 0, 61440},
+	{"hello_time", KEY_INT, KEY_PLAIN, 1, 10},
+	{"max_age", KEY_INT, KEY_PLAIN, 6, 40},
+	{"forward_delay", KEY_INT, KEY_PLAIN, 4, 30},
+	{"tx_hold_count", KEY_INT, KEY_PLAIN, 1, 10},
+	{"path_cost_method", KEY_STRING, KEY_PLAIN, 0, 0, cost_methods},
 };
 const struct key_table keys_bridge = {bridge_keys, array_size(bridge_keys)};
 
@@ -46,6 +57,13 @@ static const struct key port_keys[] = {
 	{"group_fwd_mask", KEY_INT, KEY_MASK_PORT, 0, 0xffff},
 	{"fdb_max_learned", KEY_INT, KEY_PLAIN, 0, 1 << 26},
 	{"vlans", KEY_STRING, KEY_VLANS, 0, 0},
+	{"cost", KEY_INT, KEY_PLAIN, 0, 200000000},
+	{"priority", KEY_INT, KEY_PLAIN, 0, 63},
+	{"edge", KEY_STRING, KEY_PLAIN, 0, 0, on_off_auto},
+	{"p2p", KEY_STRING, KEY_PLAIN, 0, 0, on_off_auto},
+	{"guard", KEY_BOOL, KEY_PLAIN, 0, 0},
+	{"root_block", KEY_BOOL, KEY_PLAIN, 0, 0},
+	{"bpdu_filter", KEY_BOOL, KEY_PLAIN, 0, 0},
 };
 const struct key_table keys_port = {port_keys, array_size(port_keys)};
 

@@ -24,6 +24,7 @@
 #include "daemon/keys.h"
 #include "daemon/plan_internal.h"
 #include "daemon/ports.h"
+#include "daemon/tree.h"
 #include "daemon/vlans.h"
 #include "sys/clock.h"
 #include "sys/netlink.h"
@@ -99,14 +100,18 @@ static json_t *bridge_defaults(const json_t *want)
 {
 	const struct vlan_settings s = vlan_settings_default();
 	const json_t *pvid = json_object_get(want, "vlan_default_pvid");
-
-	return json_pack(
+	struct stp_settings stp;
+	json_t *o = json_pack(
 		"{s:i, s:i, s:i, s:b, s:b, s:s, s:i, s:b, s:s, s:i, s:b, s:b, s:o}", "ageing_time",
 		300, "fdb_max_learned", 0, "group_fwd_mask", 0, "no_linklocal_learn", 0, "monitor",
 		0, "address", "auto", "mtu", 0, "vlan_filtering", s.filtering, "vlan_protocol",
 		vlans_protocol_name(s.protocol), "vlan_default_pvid", s.default_pvid,
 		"vlan_stats_enabled", s.stats, "vlan_stats_per_port", s.stats_per_port, "vlans",
 		vlans_default_text(pvid ? (uint16_t)json_integer_value(pvid) : s.default_pvid));
+
+	stp_settings_default(&stp);
+	tree_put(o, &stp);
+	return o;
 }
 
 static int make_bridge(struct plan *p, const json_t *b)
@@ -231,6 +236,10 @@ static json_t *port_defaults(const struct vport *vp)
 	const struct vlan_settings *s = bridge_vlan_settings(vp->vb->br);
 	json_t *o = json_pack("{s:i, s:i, s:o}", "group_fwd_mask", 0, "fdb_max_learned", 0, "vlans",
 			      vlans_default_text(s->default_pvid));
+	struct stp_port_settings stp;
+
+	stp_port_settings_default(&stp);
+	tree_put_port(o, &stp);
 
 	for (int i = 0; i < BPORT_FLAG_N; i++)
 		json_object_set_new(o, bport_flag_name(i),

@@ -22,6 +22,7 @@
 #include "daemon/keys.h"
 #include "daemon/plan.h"
 #include "daemon/snapshot.h"
+#include "daemon/tree.h"
 #include "daemon/vlans.h"
 
 LOG_MODULE("daemon/ports");
@@ -466,6 +467,7 @@ int ports_add(struct vbridge *vb, const struct port_request *req, struct vport *
 	*ret = vp;
 	if (vp->host)
 		return 0;
+	tree_follow_speed(vp);
 	log_info("port %s: joined %s driver=%s mode=\"%s\" no=%u", vp->name, vb->name,
 		 vp->port->driver->name, vp->port->mode, vp->wp.bp->no);
 	snapshot_restore(vp);
@@ -600,6 +602,7 @@ static void set_in_worker(void *arg)
 	/* Checked long ago: it is well-formed. */
 	if (v && vlans_parse(json_string_value(v), job->vp->name, &vlans, &err) == 0)
 		bridge_vlan_replace(job->vp->vb->br, bp, &vlans);
+	tree_set_port(job->vp, job->values);
 }
 
 void ports_set(struct vport *vp, const json_t *values)
@@ -619,6 +622,8 @@ json_t *ports_get(struct vport *vp)
 	json_object_set_new(o, "group_fwd_mask", json_integer(bp->group_fwd_mask));
 	json_object_set_new(o, "fdb_max_learned", json_integer(bp->fdb_max_learned));
 	json_object_set_new(o, "vlans", vlans_text(&bp->vlans));
+	if (bridge_stp(vp->vb->br) && !vp->host)
+		tree_put_port(o, stp_port_settings(bridge_stp(vp->vb->br), bp->no));
 	return o;
 }
 
@@ -663,6 +668,7 @@ static void come_back(struct vport *vp, const struct netlink_link *l)
 		vp->ifindex = 0;
 		return;
 	}
+	tree_follow_speed(vp);
 	log_info("port %s: its device is back driver=%s", vp->name, vp->port->driver->name);
 	events_link(vp->vb->d, "returned", vp->vb, vp->name);
 }
@@ -733,6 +739,7 @@ static void follow_device(struct vport *vp, const struct netlink_link *l)
 		return;
 	take_link(vp, l);
 	worker_call(vp->vb->w, change_link, vp);
+	tree_follow_speed(vp);
 	if (up != was_up) {
 		log_info("port %s: %s", vp->name, up ? "up" : "down");
 		events_link(vp->vb->d, up ? "up" : "down", vp->vb, vp->name);

@@ -15,7 +15,7 @@ struct daemon;
 struct server;
 struct server_conn;
 
-enum server_group { SERVER_FDB = 1, SERVER_LINK = 2 };
+enum server_group { SERVER_FDB = 1, SERVER_LINK = 2, SERVER_STP = 4, SERVER_ALL = 7 };
 
 /* Listens at path. NULL after a sentence in the log. */
 struct server *server_new(struct daemon *d, const char *path);

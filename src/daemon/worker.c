@@ -8,8 +8,8 @@
  *
  * After the last frame the worker looks for more for at most spin_ns. Then it arms all ports
  * and sleeps in epoll_wait(), its only place to wait: for ports, for the main thread's calls, and
- * for the next tick of a bridge that has learned addresses. Nothing learned, no tick: an idle
- * daemon sleeps for good.
+ * for the next tick of a bridge that has learned addresses or has a spanning tree. Neither, no
+ * tick: an idle daemon sleeps for good.
  *
  * With few ports a round simply tries them all. With many that would be a system call each for
  * nothing, so then only those are tried that had frames last time or that epoll reports.
@@ -115,6 +115,24 @@ void worker_forward(struct worker *w, struct worker_bridge *wb)
 {
 	bridge_forward(wb->br, &w->batch, w->egress);
 	transmit(w, wb);
+}
+
+void worker_send(struct worker *w, struct worker_bridge *wb, struct bport *bp, const uint8_t *data,
+		 uint32_t len)
+{
+	struct worker_port *wp = wb->by_no[bp->no];
+	bool was_touched = wp && wp->touched;
+	struct frame f = {.len = len}, *list = &f;
+
+	f.buf = w->buf_ops.get(w->buf_ops.ctx, len, &f.data);
+	if (!f.buf) {
+		bport_drop(bp, DROP_NO_BUFFER, 1);
+		return;
+	}
+	memcpy(f.data, data, len);
+	xmit_send(&w->xmit, wp, bp, &list, 1);
+	if (wp && wp->touched && !was_touched && wp->port->driver->flush)
+		w->touched[w->n_touched++] = wp;
 }
 
 /* One batch of one port, from its driver to other ports' drivers. Returns frames received. */
@@ -271,18 +289,15 @@ static uint64_t tick_bridges(struct worker *w, uint64_t now_ns)
 	return next;
 }
 
-/* Nothing learned means that nothing can age: then nobody needs to wake up for it. */
+/* Nothing learned, no spanning tree: then nobody needs to wake up. */
 static uint64_t next_needed_tick(struct worker *w)
 {
 	uint64_t next = NEVER;
 
 	for (uint32_t i = 0; i < w->n_bridges; i++) {
-		struct fdb_stats st;
-
 		if (w->bridges[i]->next_tick_ns >= next)
 			continue;
-		fdb_stats(bridge_fdb(w->bridges[i]->br), &st);
-		if (st.n_learned > 0)
+		if (bridge_needs_ticks(w->bridges[i]->br))
 			next = w->bridges[i]->next_tick_ns;
 	}
 	return next;
@@ -386,9 +401,10 @@ static void *worker_main(void *arg)
 				break;
 		}
 		w->stats.rounds++;
-		worked = serve_ports(w, now_ns);
+		/* First: after a long stop the spanning tree closes ports before frames pass. */
 		if (now_ns >= tick_ns)
 			tick_ns = tick_bridges(w, now_ns);
+		worked = serve_ports(w, now_ns);
 		now_ns = clock_now_ns();
 		if (worked) /* and look once more: a program's ring may hold more than a batch */
 			last_ns = now_ns;

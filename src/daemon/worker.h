@@ -91,6 +91,9 @@ void worker_bell_del(struct worker *w, struct worker_bell *b);
 struct batch *worker_batch(struct worker *w);
 /* W. Pass 2 of that batch, and out. */
 void worker_forward(struct worker *w, struct worker_bridge *wb);
+/* W. Sends a frame of the bridge's own on one port. */
+void worker_send(struct worker *w, struct worker_bridge *wb, struct bport *bp, const uint8_t *data,
+		 uint32_t len);
 /* W. */
 void worker_set_spin(struct worker *w, uint64_t spin_ns);
 void worker_get_stats(struct worker *w, struct worker_stats *ret);

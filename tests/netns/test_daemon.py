@@ -133,7 +133,9 @@ BAD = [
     (["setageing", "br0", "soon"], ["soon"], None),
     (["link", "set", "p1", "hairpin", "maybe"], ["maybe"], None),
     (["hairpin", "br0", "p2", "on"], ["p2"], 1),
-    (["stp", "br0", "on"], ["not yet"], 1),
+    (["setfd", "br0", "8"], ["bridge br0: max_age is more than 2 * (forward_delay - 1 s)"], 1),
+    (["setbridgeprio", "br0", "100"], ["priority is not a multiple of 4096"], 1),
+    (["sethello", "br0", "5"], ["hello_time is more than the 2 seconds that RSTP allows"], 1),
     (["addbrr", "br1"], ["addbrr", "addbr"], 2),
 ]
 

@@ -482,7 +482,8 @@ static void expect_once(struct sim *s)
 	}
 }
 
-/* expect none | storm | once | drop BRIDGE REASON | BRIDGE.PORT[:TAG]...: exactly these, each once */
+/* expect none | storm | once | drop BRIDGE REASON | BRIDGE.PORT[:TAG]...: exactly these, each once
+ */
 static void cmd_expect(struct sim *s)
 {
 	if (s->storm != is(s, 1, "storm"))
@@ -795,9 +796,8 @@ static const struct {
 	{"port", cmd_port},     {"addif", cmd_addif}, {"delif", cmd_delif},
 	{"events", cmd_events}, {"check", cmd_check}, {"vlan", cmd_vlan},
 
-	{"stp", cmd_stp},
-	{"bpdu", cmd_bpdu},     {"cut", cmd_cut},     {"join", cmd_cut},
-	{"kill", cmd_kill},     {"revive", cmd_kill},
+	{"stp", cmd_stp},       {"bpdu", cmd_bpdu},   {"cut", cmd_cut},
+	{"join", cmd_cut},      {"kill", cmd_kill},   {"revive", cmd_kill},
 };
 
 static void run_line(struct sim *s, char *line)
