@@ -9,7 +9,7 @@
 #define ADDRESSES_SIZE 12u
 #define HEADER_SIZE    14u
 #define LLC_SIZE       3u
-#define LLC_SAP        0x42u /* both service access points */
+#define LLC_SAPS       0x4242u /* service access points: destination, source */
 #define LLC_UI         0x03u
 #define LENGTH_MAX     1500u /* above: an EtherType, no length */
 
@@ -80,7 +80,7 @@ int bpdu_parse(const uint8_t *frame, uint32_t len, struct bpdu *ret)
 	if (b.failed || length > LENGTH_MAX || length > bytes_left(&b) || length < LLC_SIZE)
 		return BPDU_E_MALFORMED;
 	b.end = b.p + length; /* what follows is padding */
-	if (bytes_u8(&b) != LLC_SAP || bytes_u8(&b) != LLC_SAP || bytes_u8(&b) != LLC_UI)
+	if (bytes_be16(&b) != LLC_SAPS || bytes_u8(&b) != LLC_UI)
 		return BPDU_E_MALFORMED;
 	length = bytes_left(&b);
 	if (bytes_be16(&b) != 0) /* protocol identifier */
@@ -147,8 +147,7 @@ void bpdu_build(const struct bpdu *b, uint64_t source, uint8_t frame[BPDU_FRAME_
 	mac_store(p, MAC_RESERVED_BASE);
 	mac_store(p + 6, source);
 	p = put_be16(p + ADDRESSES_SIZE, (uint16_t)(LLC_SIZE + sizes[b->kind]));
-	*p++ = LLC_SAP;
-	*p++ = LLC_SAP;
+	p = put_be16(p, LLC_SAPS);
 	*p++ = LLC_UI;
 	p = put_be16(p, 0);
 	*p++ = b->kind == BPDU_RST ? 2 : 0;
