@@ -267,14 +267,16 @@ static bool give_back(struct kit *k, enum intercept_side side)
 	return true;
 }
 
-/* The frame that is waiting, through the bridge and, if there is one, its program. */
-static void run_frame(struct sim *s, unsigned bridge, struct bport *p)
+void run_bridge(const struct sim *s, struct kit *k, struct bport *p)
 {
-	struct kit *k = s->bridges[bridge].k;
-
 	kit_run(k, p);
 	if (s->program && !give_back(k, INTERCEPT_NIC))
 		give_back(k, INTERCEPT_HOST);
+}
+
+static void run_frame(struct sim *s, unsigned bridge, struct bport *p)
+{
+	run_bridge(s, s->bridges[bridge].k, p);
 	collect(s, bridge);
 }
 

@@ -75,6 +75,8 @@ struct bport *port_at(struct sim *s, const char *text, struct bridge_sim **ret_b
 void lan_of(const struct bport *p, char lan[BPORT_NAME_SIZE]);
 bool is_cut(const struct sim *s, const char *lan);
 uint64_t address(struct sim *s, const char *text);
+/* The frame that is waiting, through the bridge and, if there is one, its program. */
+void run_bridge(const struct sim *s, struct kit *k, struct bport *p);
 
 /* sim_stp.c */
 void stp_watch(struct bridge_sim *b);
