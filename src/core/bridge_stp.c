@@ -63,6 +63,7 @@ void bridge_stp_input(struct bridge *br, struct bport *in, struct frame *f, stru
 		[STP_RX_IGNORED] = DROP_PORT_DISABLED, [STP_RX_MALFORMED] = DROP_BPDU_MALFORMED,
 		[STP_RX_AGE] = DROP_BPDU_AGE,          [STP_RX_OWN] = DROP_BPDU_OWN,
 		[STP_RX_GUARD] = DROP_BPDU_GUARD,      [STP_RX_FILTER] = DROP_BPDU_FILTER,
+		[STP_RX_RATE] = DROP_BPDU_RATE,
 	};
 	enum stp_rx r;
 

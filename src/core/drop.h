@@ -55,6 +55,7 @@
 	X(BPDU_OWN, "bpdu-own", "a BPDU that this very port has sent")                             \
 	X(BPDU_GUARD, "bpdu-guard", "a BPDU where BPDU guard allows none")                         \
 	X(BPDU_FILTER, "bpdu-filter", "a BPDU on a port with a BPDU filter")                       \
+	X(BPDU_RATE, "bpdu-rate", "more BPDUs in a second than a port takes")                      \
 	X(BPDU_SENT, "bpdu-sent",                                                                  \
 	  "only the bridge itself sends BPDUs while its spanning tree is on")
 

@@ -58,10 +58,11 @@
  * entries. That is too long for a spanning tree that flushes many ports at once while frames wait.
  * So fdb_flush_port() only gives the port its next generation, if there is much to read: entries
  * carry the generation of their port, and with an old one they are as good as aged. Six bits of it
- * fit beside the port's number, so
+ * fit beside the port's number; a look-up pays 0.5 ns for it, 3.4 and not 2.9 (bench_fdb). So
  *
  *  7. a port gets at most GENERATIONS - 1 new generations (bumps) while an entry of an old one may
- * be in the table. Rounds of the sweep tell: what was old when a round began is gone at its end.
+ *     be in the table. Rounds of the sweep tell: what was old when a round began is gone at its
+ * end.
  *
  * An entry that does not age keeps its generation, whatever it is.
  */

@@ -42,7 +42,9 @@
 
 _Static_assert(sizeof(struct bpdu_times) == 8, "compared as bytes");
 
-#define PASSES_MAX         1000u /* of run(); a dozen are usual */
+#define PASSES_MAX 1000u /* of run(); a dozen are usual */
+/* A second's BPDUs of a dozen neighbours at their hold counts; a flood of them costs no more. */
+#define RX_MAX             128u
 #define SPEED_UNKNOWN_MBPS 10000u
 
 /* ---- settings ---- */
@@ -542,6 +544,9 @@ enum stp_rx stp_rx_frame(struct stp *s, uint16_t no, const uint8_t *frame, uint3
 		return STP_RX_FILTER;
 	if (p->guarded)
 		return STP_RX_GUARD;
+	if (p->n_rx == RX_MAX)
+		return refused(STP_RX_RATE, p);
+	p->n_rx++;
 	r = bpdu_parse(frame, len, &b);
 	if (r == BPDU_E_MALFORMED)
 		return refused(STP_RX_MALFORMED, p);

@@ -134,6 +134,7 @@ enum stp_rx {
 	STP_RX_OWN,    /* sent by this very port */
 	STP_RX_GUARD,  /* BPDU guard shut the port, or had before */
 	STP_RX_FILTER, /* BPDU filter */
+	STP_RX_RATE,   /* more in a second than a port takes */
 };
 /* A frame to 01:80:C2:00:00:00, from its first address on. Spanning tree is on. */
 enum stp_rx stp_rx_frame(struct stp *s, uint16_t no, const uint8_t *frame, uint32_t len);

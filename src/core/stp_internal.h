@@ -48,6 +48,7 @@ struct stp_port {
 	uint16_t edgeDelayWhile, fdWhile, helloWhen, mdelayWhile, rbWhile, rcvdInfoWhile, rrWhile,
 		tcWhile;
 	uint16_t txCount;
+	uint16_t n_rx; /* BPDUs in this second */
 
 	/* variables (17.19) */
 	bool agree, agreed, disputed, fdbFlush, forward, forwarding, learn, learning, mcheck;

@@ -24,6 +24,7 @@ void stp_port_timers(struct stp_port *p)
 	count_down(&p->mdelayWhile);
 	count_down(&p->edgeDelayWhile);
 	count_down(&p->txCount);
+	p->n_rx = 0;
 }
 
 /* ---- receive ---- */

@@ -121,15 +121,38 @@ static void any_byte_may_be_anything(void **state)
 {
 	struct kit_lab *l = *state;
 	struct bpdu b = superior();
+	uint64_t now_ns = 0;
 
 	turn_on(l->k);
 	for (int at = 12; at < 53; at++) {
 		for (unsigned v = 0; v < 256; v++) {
+			if (v % 64 == 0) /* as many as a port takes in a second */
+				bridge_tick(l->k->br, now_ns += SECOND);
 			arrives(l, &b, BPDU_FRAME_SIZE, at, (uint8_t)v);
 			assert_int_equal(kit_got_all(l->k), 0);
 			assert_int_not_equal(role(l, l->b), STP_ROOT);
 		}
 	}
+}
+
+static void a_flood_of_bpdus_is_cut_off(void **state)
+{
+	struct kit_lab *l = *state;
+	struct bpdu b = superior();
+	struct stp_port_status st;
+
+	turn_on(l->k);
+	bridge_tick(l->k->br, SECOND);
+	for (unsigned i = 0; i < 1000; i++) {
+		b.cost = i & 1;
+		arrives(l, &b, BPDU_FRAME_SIZE, -1, 0);
+	}
+	assert_true(stp_port_status(bridge_stp(l->k->br), l->a->no, &st));
+	assert_int_equal(st.counters.rx_bpdu, 128);
+	assert_int_equal(kit_drops(l->a, DROP_BPDU_RATE), 1000 - 128);
+	bridge_tick(l->k->br, 2 * SECOND);
+	arrives(l, &b, BPDU_FRAME_SIZE, -1, 0);
+	assert_int_equal(kit_drops(l->a, DROP_BPDU_RATE), 1000 - 128);
 }
 
 /* Costs of 802.1D-2004, table 17-3, and of Linux. */
@@ -279,6 +302,7 @@ int main(void)
 		T(bpdus_end_here_and_leave_with_the_ports_address),
 		T(what_is_no_bpdu_changes_nothing),
 		T(any_byte_may_be_anything),
+		T(a_flood_of_bpdus_is_cut_off),
 		cmocka_unit_test(costs_follow_the_speed),
 		cmocka_unit_test(settings_must_fit_together),
 		T(a_very_late_tick_begins_anew),
