@@ -61,8 +61,7 @@
  * fit beside the port's number; a look-up pays 0.5 ns for it, 3.4 and not 2.9 (bench_fdb). So
  *
  *  7. a port gets at most GENERATIONS - 1 new generations (bumps) while an entry of an old one may
- *     be in the table. Rounds of the sweep tell: what was old when a round began is gone at its
- * end.
+ *     be in the table. Rounds of the sweep tell: old before a round, gone after it.
  *
  * An entry that does not age keeps its generation, whatever it is.
  */

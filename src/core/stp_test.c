@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "core/inject.h"
 #include "core/testkit.h"
 
 #define SECOND  1000000000ULL
@@ -153,6 +154,36 @@ static void a_flood_of_bpdus_is_cut_off(void **state)
 	bridge_tick(l->k->br, 2 * SECOND);
 	arrives(l, &b, BPDU_FRAME_SIZE, -1, 0);
 	assert_int_equal(kit_drops(l->a, DROP_BPDU_RATE), 1000 - 128);
+}
+
+/* Even a program that may send to reserved addresses, on either side, with a frame from anywhere.
+ */
+static void programs_cannot_send_bpdus(void **state)
+{
+	struct kit_lab *l = *state;
+	struct intercept *ic = bridge_intercept(l->k->br);
+	struct intercept_settings set = ic->set;
+	struct bpdu b = superior();
+
+	set.reserved_tx = true;
+	intercept_set(ic, &set);
+	for (unsigned on = 0; on < 2; on++) {
+		for (unsigned host = 0; host < 2; host++) {
+			struct frame *f = kit_frame(l->k, 0, 0, BPDU_FRAME_SIZE);
+
+			bpdu_build(&b, 0x02000000aaaaULL, f->data);
+			(host ? bridge_inject_host : bridge_inject)(l->k->br, l->k->in, NULL);
+			bridge_forward(l->k->br, l->k->in, l->k->out);
+			assert_int_equal(kit_got_all(l->k) > 0, !on);
+			kit_sent(l->k);
+			l->k->in->n = 0;
+		}
+		turn_on(l->k);
+	}
+	assert_int_equal(kit_drops(bridge_nowhere(l->k->br), DROP_BPDU_SENT) +
+				 kit_drops(l->host, DROP_BPDU_SENT),
+			 2);
+	assert_int_equal(role(l, l->a), STP_DESIGNATED);
 }
 
 /* Costs of 802.1D-2004, table 17-3, and of Linux. */
@@ -303,6 +334,7 @@ int main(void)
 		T(what_is_no_bpdu_changes_nothing),
 		T(any_byte_may_be_anything),
 		T(a_flood_of_bpdus_is_cut_off),
+		T(programs_cannot_send_bpdus),
 		cmocka_unit_test(costs_follow_the_speed),
 		cmocka_unit_test(settings_must_fit_together),
 		T(a_very_late_tick_begins_anew),
