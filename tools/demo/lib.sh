@@ -38,6 +38,8 @@ enter_world()
 make_world()
 {
     mount -t tmpfs -o mode=755 run /run
+    # The machine's must not be found: tc -n looks for one in the list of mounts, not where it is.
+    while umount -l /sys/fs/bpf 2>/dev/null; do :; done
     mount -t sysfs sysfs /sys
     mount -t bpf bpf /sys/fs/bpf
     mkdir -p /run/netns
