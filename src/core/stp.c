@@ -276,13 +276,27 @@ static bool step(struct stp *s)
 	return changed;
 }
 
-static void run(struct stp *s)
+/* Held: no port forwards, nobody hears of us. */
+static void keep_shut(struct stp *s)
+{
+	for_each_stp_port(p, s)
+	{
+		s->ops.set_state(s->ops.ctx, p->no, BPORT_DISABLED);
+		p->told_state = BPORT_DISABLED;
+	}
+}
+
+void stp_run(struct stp *s)
 {
 	unsigned n = 0;
 	bool changed;
 
 	if (!s->hot.on)
 		return;
+	if (s->held) {
+		keep_shut(s);
+		return;
+	}
 	do {
 		while (step(s) && n < PASSES_MAX)
 			n++;
@@ -293,7 +307,7 @@ static void run(struct stp *s)
 	publish(s);
 }
 
-static void begin_port(struct stp *s, struct stp_port *p)
+void stp_begin_port(struct stp *s, struct stp_port *p)
 {
 	p->portEnabled = p->link_up && !p->guarded;
 	p->told_state = BPORT_STATE_N; /* whatever it is, it is to be told */
@@ -303,14 +317,14 @@ static void begin_port(struct stp *s, struct stp_port *p)
 	stp_port_begin(p);
 }
 
-static void begin(struct stp *s)
+void stp_begin(struct stp *s)
 {
 	select_root(s);
 	s->told_root = 0;
 	for_each_stp_port(p, s) p->infoIs = INFO_DISABLED;
-	for_each_stp_port(p, s) begin_port(s, p);
+	for_each_stp_port(p, s) stp_begin_port(s, p);
 	s->reselect = true;
-	run(s);
+	stp_run(s);
 }
 
 /* Off: every port that has a link forwards, as without spanning tree. */
@@ -360,12 +374,12 @@ void stp_set(struct stp *s, const struct stp_settings *set)
 	s->set = *set;
 	s->hot.on = set->enabled;
 	if (restart) {
-		begin(s);
+		stp_begin(s);
 	} else if (stop) {
 		end(s);
 	} else {
 		s->reselect = true;
-		run(s);
+		stp_run(s);
 	}
 }
 
@@ -375,7 +389,7 @@ void stp_set_mac(struct stp *s, uint64_t mac)
 		return;
 	s->mac = mac;
 	s->reselect = true;
-	run(s);
+	stp_run(s);
 }
 
 /* ---- ports ---- */
@@ -409,8 +423,8 @@ int stp_port_add(struct stp *s, uint16_t no, uint64_t mac)
 	s->by_no[no] = p;
 	list_ports(s);
 	if (s->hot.on) {
-		begin_port(s, p);
-		run(s);
+		stp_begin_port(s, p);
+		stp_run(s);
 	}
 	return 0;
 }
@@ -427,7 +441,7 @@ void stp_port_del(struct stp *s, uint16_t no)
 	s->reselect = true;
 	if (s->rootPort == no)
 		s->rootPort = 0;
-	run(s);
+	stp_run(s);
 }
 
 const struct stp_port_settings *stp_port_settings(const struct stp *s, uint16_t no)
@@ -451,7 +465,7 @@ void stp_port_set(struct stp *s, uint16_t no, const struct stp_port_settings *se
 		p->operEdge = set->edge == STP_ON && p->infoIs != INFO_RECEIVED;
 	p->portEnabled = p->link_up && !p->guarded;
 	s->reselect = true;
-	run(s);
+	stp_run(s);
 }
 
 void stp_port_guard_clear(struct stp *s, uint16_t no)
@@ -462,7 +476,7 @@ void stp_port_guard_clear(struct stp *s, uint16_t no)
 		return;
 	p->guarded = false;
 	p->portEnabled = p->link_up;
-	run(s);
+	stp_run(s);
 }
 
 void stp_port_link(struct stp *s, uint16_t no, bool up, uint64_t mac)
@@ -476,7 +490,7 @@ void stp_port_link(struct stp *s, uint16_t no, bool up, uint64_t mac)
 	if (!up)
 		p->guarded = false;
 	p->portEnabled = up && !p->guarded;
-	run(s);
+	stp_run(s);
 }
 
 void stp_port_speed(struct stp *s, uint16_t no, uint32_t mbps, bool full_duplex)
@@ -488,7 +502,7 @@ void stp_port_speed(struct stp *s, uint16_t no, uint32_t mbps, bool full_duplex)
 	p->mbps = mbps;
 	p->full_duplex = full_duplex;
 	s->reselect = true;
-	run(s);
+	stp_run(s);
 }
 
 void stp_port_mcheck(struct stp *s, uint16_t no)
@@ -498,7 +512,7 @@ void stp_port_mcheck(struct stp *s, uint16_t no)
 	if (!p || !rstp_version(s))
 		return;
 	p->mcheck = true;
-	run(s);
+	stp_run(s);
 }
 
 /* ---- receiving ---- */
@@ -507,7 +521,7 @@ static void shut(struct stp *s, struct stp_port *p)
 {
 	p->guarded = true;
 	p->portEnabled = false;
-	run(s);
+	stp_run(s);
 	stp_event_emit(s, STP_EVENT_BPDU_GUARD, p);
 }
 
@@ -523,7 +537,7 @@ static void revoke(struct stp *s, struct stp_port *p, const struct bpdu *b)
 	    b->role != BPDU_ROLE_DESIGNATED)
 		return;
 	p->rcvdInfoWhile = 0;
-	run(s);
+	stp_run(s);
 }
 
 static enum stp_rx refused(enum stp_rx why, struct stp_port *p)
@@ -547,6 +561,8 @@ enum stp_rx stp_rx_frame(struct stp *s, uint16_t no, const uint8_t *frame, uint3
 	if (p->n_rx == RX_MAX)
 		return refused(STP_RX_RATE, p);
 	p->n_rx++;
+	if (s->held)
+		return STP_RX_IGNORED;
 	r = bpdu_parse(frame, len, &b);
 	if (r == BPDU_E_MALFORMED)
 		return refused(STP_RX_MALFORMED, p);
@@ -569,7 +585,7 @@ enum stp_rx stp_rx_frame(struct stp *s, uint16_t no, const uint8_t *frame, uint3
 	}
 	p->msg = b;
 	p->rcvdBPDU = true;
-	run(s);
+	stp_run(s);
 	return STP_RX_TAKEN;
 }
 
@@ -590,12 +606,14 @@ uint64_t stp_tick(struct stp *s, uint64_t now_ns)
 	s->next_tick_ns += STP_SECOND_NS;
 	if (s->next_tick_ns <= now_ns)
 		s->next_tick_ns = now_ns + STP_SECOND_NS;
+	if (s->held)
+		return s->next_tick_ns;
 	/* Three hellos after our last, which may have been one before. */
 	if (late_ns >= (2u * s->set.hello - 1) * STP_SECOND_NS) {
-		begin(s);
+		stp_begin(s);
 		return s->next_tick_ns;
 	}
 	for_each_stp_port(p, s) stp_port_timers(p);
-	run(s);
+	stp_run(s);
 	return s->next_tick_ns;
 }

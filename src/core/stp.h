@@ -142,6 +142,64 @@ enum stp_rx stp_rx_frame(struct stp *s, uint16_t no, const uint8_t *frame, uint3
 /* Returns when to call again; UINT64_MAX while off. Early calls do nothing. */
 uint64_t stp_tick(struct stp *s, uint64_t now_ns);
 
+/*
+ * What outlives the process: a bridge that goes on from it soon enough behaves like one that was
+ * paused. Whoever stores it may do so byte by byte: it has no padding. Theory: core/stp_keep.c.
+ */
+struct stp_memory {
+	uint64_t bridge; /* identifier */
+	uint8_t version, hello, max_age, forward_delay;
+	uint32_t n_ports;
+};
+
+struct stp_port_memory {
+	uint64_t root, bridge; /* the port's priority vector, its own or received: */
+	uint32_t cost;
+	uint32_t path_cost;
+	uint16_t port;
+	uint16_t no;
+	struct bpdu_times times;
+	uint16_t flags;        /* enum stp_memory_flags */
+	uint8_t priority;      /* setting */
+	uint8_t role;          /* enum stp_role: root and below */
+	uint8_t p2p;           /* 0, 1: in force */
+	uint8_t rcvdInfoWhile; /* timers, as they were */
+	uint8_t fdWhile, rrWhile, rbWhile, tcWhile, edgeDelayWhile, helloWhen;
+};
+
+enum stp_memory_flags {
+	STP_MEMORY_LEARN = 1,
+	STP_MEMORY_FORWARD = 2,
+	STP_MEMORY_EDGE = 4,
+	STP_MEMORY_RSTP = 8, /* is what it sends */
+	STP_MEMORY_AGREE = 16,
+	STP_MEMORY_AGREED = 32,
+	STP_MEMORY_PROPOSED = 64,
+	STP_MEMORY_PROPOSING = 128,
+	STP_MEMORY_SYNCED = 256,
+	STP_MEMORY_SYNC = 512,
+	STP_MEMORY_REROOT = 1024,
+	STP_MEMORY_ALL = 2047,
+};
+
+/* Until stp_restore() succeeds or stp_release(): all ports are disabled, and nothing is sent. */
+void stp_hold(struct stp *s);
+/*
+ * The last word to neighbours, then what is to be kept, and then the tree is held. ports: room for
+ * STP_PORTS. False: there is nothing to keep, and nothing was done.
+ */
+bool stp_save(struct stp *s, struct stp_memory *ret, struct stp_port_memory *ports);
+/* Are these values that stp_save() may have written? */
+bool stp_memory_is_sane(const struct stp_memory *m, const struct stp_port_memory *ports);
+/*
+ * A held bridge goes on, age_ms after stp_save(). all: only if every port is there. False if
+ * anything that matters is different or too old; then nothing has changed.
+ */
+bool stp_restore(struct stp *s, const struct stp_memory *m, const struct stp_port_memory *ports,
+		 uint64_t age_ms, bool all);
+/* Held no longer: everything begins anew. */
+void stp_release(struct stp *s);
+
 /* What is shown. Timers in seconds. */
 struct stp_status {
 	uint64_t bridge, root;

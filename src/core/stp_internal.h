@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What the files of the spanning tree share: stp.c (the object, role selection), stp_port.c (the
- * small machines of a port), stp_info.c (what neighbours say), stp_roles.c (role transitions).
- * Names of variables are those of clause 17, so that one can be read beside the other.
+ * small machines of a port), stp_info.c (what neighbours say), stp_roles.c (role transitions),
+ * stp_keep.c (what outlives the process). Names of variables are those of clause 17, so that one
+ * can be read beside the other.
  */
 #pragma once
 
@@ -74,6 +75,7 @@ struct stp {
 	uint64_t mac;
 	uint64_t now_ns, next_tick_ns;
 	bool reselect; /* roles are to be selected, whatever ports say */
+	bool held;     /* stp_hold() */
 
 	uint16_t rootPort; /* number; 0: none */
 	struct vector rootPriority;
@@ -169,6 +171,12 @@ static inline bool times_equal(const struct bpdu_times *a, const struct bpdu_tim
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
 }
+
+/* Runs all machines to rest and tells what is new. */
+void stp_run(struct stp *s);
+/* Everything begins anew; one port does, without running. */
+void stp_begin(struct stp *s);
+void stp_begin_port(struct stp *s, struct stp_port *p);
 
 uint32_t stp_port_cost(const struct stp_port *p);
 void stp_event_emit(struct stp *s, enum stp_event_kind kind, const struct stp_port *p);

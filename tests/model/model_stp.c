@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Spanning trees against arithmetic: random networks of bridges and LANs in which links break,
- * bridges die and settings change. Whenever nothing is on its way, ports that forward must not form
- * a loop; when it has been quiet for long enough, roots, costs and roles must be those that follow
- * from identifiers and costs alone (shortest paths, computed naively).
+ * bridges die or restart and settings change. Whenever nothing is on its way, ports that forward
+ * must not form a loop; when it has been quiet for long enough, roots, costs and roles must be
+ * those that follow from identifiers and costs alone (shortest paths, computed naively).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +50,7 @@ struct net {
 };
 
 static uint64_t seed, rng_state;
-static uint32_t net_no, step_no;
+static uint32_t net_no, step_no, n_restarts, n_restored;
 static struct net net;
 
 #define check(cond)                                                                                \
@@ -378,12 +378,42 @@ static void set_link(struct node *b, uint16_t no, bool up)
 	stp_port_link(b->stp, no, up, b->mac + no);
 }
 
+/* Stopped in order and started again; meanwhile it hears nothing, and links of others change. */
+static void restart(struct node *b)
+{
+	static struct stp_port_memory ports[STP_PORTS];
+	struct stp_memory m;
+	const uint64_t start_ns = net.now_ns;
+	const bool saved = !b->dead && stp_save(b->stp, &m, ports);
+
+	if (!saved)
+		return;
+	check(stp_memory_is_sane(&m, ports));
+	settle();
+	b->dead = true;
+	for (uint32_t n = rnd(7); n > 0; n--) {
+		struct node *o = &net.nodes[rnd(net.n)];
+		const uint16_t no = (uint16_t)(1 + rnd(o->n_ports));
+
+		if (o != b && !rnd(3))
+			set_link(o, no, !o->ports[no].up);
+		run(1);
+	}
+	b->dead = false;
+	if (stp_restore(b->stp, &m, ports, (net.now_ns - start_ns) / 1000000, true))
+		n_restored++;
+	else
+		stp_release(b->stp);
+	n_restarts++;
+	stp_tick(b->stp, net.now_ns);
+}
+
 static void step(void)
 {
 	struct node *b = &net.nodes[rnd(net.n)];
 	uint16_t no = (uint16_t)(1 + rnd(b->n_ports));
 
-	switch (rnd(12)) {
+	switch (rnd(13)) {
 	case 0:
 		random_settings(b, true);
 		break;
@@ -402,6 +432,9 @@ static void step(void)
 		break;
 	case 6:
 		stp_port_mcheck(b->stp, no);
+		break;
+	case 12:
+		restart(b);
 		break;
 	case 7:
 		run(QUIET_S);
@@ -464,7 +497,8 @@ int main(void)
 		for (uint32_t i = 0; i < net.n; i++)
 			stp_free(net.nodes[i].stp);
 	}
-	printf("%u networks, %u steps each, seed %llu\n", N_NETS, N_STEPS,
-	       (unsigned long long)seed);
+	check(n_restored > 0 && n_restored < n_restarts);
+	printf("%u networks, %u steps each, %u of %u restarted bridges went on, seed %llu\n",
+	       N_NETS, N_STEPS, n_restored, n_restarts, (unsigned long long)seed);
 	return 0;
 }
