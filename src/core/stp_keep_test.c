@@ -205,7 +205,7 @@ static void other_settings_are_another_bridge(void **state)
 
 	drop(settled(&good));
 	n = next(true);
-#define REFUSED(change) (m = good, (change), !stp_restore(tree(n), &m.m, m.ports, 0, true))
+#define REFUSED(change) (m = good, (void)(change), !stp_restore(tree(n), &m.m, m.ports, 0, true))
 	assert_true(REFUSED(m.m.bridge ^= 1));
 	assert_true(REFUSED(m.m.version = STP_VERSION_STP));
 	assert_true(REFUSED(m.m.hello = 1));
@@ -283,7 +283,7 @@ static void values_have_limits(void **state)
 	struct memory good, m;
 
 	drop(settled(&good));
-#define INSANE(change) (m = good, (change), !stp_memory_is_sane(&m.m, m.ports))
+#define INSANE(change) (m = good, (void)(change), !stp_memory_is_sane(&m.m, m.ports))
 	assert_false(INSANE(0));
 	assert_true(INSANE(m.m.n_ports = 0));
 	assert_true(INSANE(m.m.n_ports = STP_PORTS));

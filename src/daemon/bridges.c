@@ -20,6 +20,7 @@
 #include "daemon/ports.h"
 #include "daemon/snapshot.h"
 #include "daemon/tree.h"
+#include "daemon/tree_keep.h"
 #include "daemon/vlans.h"
 #include "sys/netlink.h"
 
@@ -177,6 +178,7 @@ static void vbridge_free(struct vbridge *vb)
 	events_drain(vb->d->events);
 	list_del(&vb->node);
 	snapshot_drop(vb, false);
+	tree_keep_drop(vb);
 	bridge_free(vb->br);
 	expression_free(vb->filter);
 	expression_free(vb->exempt);
@@ -249,6 +251,7 @@ int bridges_add(struct daemon *d, const char *name, const json_t *values, struct
 		return ctl_fail(err, CTL_E_INTERNAL, "bridge %s: no memory", name);
 	/* Known before its interface appears: no pattern may take that for a port. */
 	list_append(&d->bridges, &vb->node);
+	tree_keep_load(vb);
 	r = add_host(vb, err);
 	if (r) {
 		vbridge_free(vb);

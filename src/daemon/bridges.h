@@ -23,6 +23,7 @@ struct access;
 struct adopted;
 struct expression;
 struct snapshot_file;
+struct tree_kept;
 struct vport;
 
 struct vbridge {
@@ -39,7 +40,8 @@ struct vbridge {
 	struct expression *filter, *exempt; /* of interception; NULL: none */
 	struct adopted *adopted;            /* NULL: a bridge of ours; else daemon/adopt.h */
 	struct snapshot_file *learned;      /* by an earlier daemon; NULL: nothing, or no longer */
-	uint64_t saved_at; /* frames received when what it learned was saved; see snapshot.c */
+	struct tree_kept *kept; /* its spanning tree, while that is held; see tree_keep.c */
+	uint64_t saved_at;      /* frames received when what it learned was saved; see snapshot.c */
 	bool save_failed;
 	struct access *access; /* who may open it; NULL: root and the daemon's group */
 	/* the worker's, see events.c */

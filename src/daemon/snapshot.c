@@ -15,6 +15,7 @@
 #include "base/mac.h"
 #include "daemon/bridges.h"
 #include "daemon/ports.h"
+#include "daemon/tree_keep.h"
 #include "sys/loop.h"
 
 LOG_MODULE("daemon/snapshot");
@@ -367,6 +368,7 @@ void snapshot_stop(struct daemon *d)
 	if (!d->snapshot_timer)
 		return;
 	save_all(d, 0);
+	for_each_bridge(vb, d) tree_keep_save(vb);
 	loop_del(d->snapshot_timer);
 	d->snapshot_timer = NULL;
 }

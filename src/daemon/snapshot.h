@@ -52,11 +52,11 @@ bool snapshot_parse(const void *bytes, size_t size, struct snapshot_image *ret);
 
 /* The directory, made when it is not there; starts the timer. Trouble is logged and no error. */
 void snapshot_start(struct daemon *d);
-/* All bridges once more, for the last time. */
+/* All bridges once more, for the last time; their spanning trees too. */
 void snapshot_stop(struct daemon *d);
 /* The bridge was made: its file, if it has a good one. */
 void snapshot_load(struct vbridge *vb);
-/* The port has joined: its addresses come back, if it forwards. */
+/* The port has joined, or its spanning tree goes on: its addresses come back, if it forwards. */
 void snapshot_restore(struct vport *vp);
 /* The bridge goes. remove: for good, with its file. */
 void snapshot_drop(struct vbridge *vb, bool remove);

@@ -8,5 +8,7 @@
 
 /* CLOCK_MONOTONIC in nanoseconds. Any thread. */
 uint64_t clock_now_ns(void);
+/* CLOCK_BOOTTIME in milliseconds: goes on while the machine sleeps. Any thread. */
+uint64_t clock_boot_ms(void);
 /* CLOCK_REALTIME in seconds, for people and logs. Any thread. */
 double clock_wall_s(void);

@@ -118,6 +118,9 @@ static void parse_attr(const struct nlattr *a, struct netlink_link *l)
 	case IFLA_MASTER:
 		l->master = attr_u32(a);
 		break;
+	case IFLA_CARRIER_CHANGES:
+		l->carrier_changes = attr_u32(a);
+		break;
 	case IFLA_PROMISCUITY:
 		l->promiscuity = attr_u32(a);
 		break;

@@ -25,11 +25,12 @@ struct netlink_link {
 	uint16_t type;                  /* ARPHRD_* */
 	uint32_t flags;                 /* IFF_* */
 	uint32_t mtu;
-	uint32_t master;      /* ifindex, 0 = none */
-	uint8_t brport_state; /* of a member of a kernel bridge: BR_STATE_*; else 0 */
-	bool brport;          /* it is one */
-	uint32_t promiscuity; /* users of promiscuous mode */
-	uint64_t mac;         /* 0 unless it has six octets */
+	uint32_t master;          /* ifindex, 0 = none */
+	uint8_t brport_state;     /* of a member of a kernel bridge: BR_STATE_*; else 0 */
+	bool brport;              /* it is one */
+	uint32_t carrier_changes; /* so far */
+	uint32_t promiscuity;     /* users of promiscuous mode */
+	uint64_t mac;             /* 0 unless it has six octets */
 	uint32_t vlan_on;   /* of a VLAN device: the device below it, if that is in our namespace */
 	uint16_t vlan_tpid; /* its tag: 0x8100 or 0x88a8, */
 	uint16_t vlan_id;   /* and the VLAN */
