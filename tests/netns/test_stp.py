@@ -14,6 +14,8 @@ import json
 import os
 import shutil
 import signal
+import struct
+import threading
 import time
 
 import pytest
@@ -214,6 +216,157 @@ def test_ring(lab, kind, first, record_property):
     for what, seconds in took.items():
         record_property(what, f"{seconds:.1f} s")
     print(f"{kind}, {first} first:", ", ".join(f"{k} {v:.1f} s" for k, v in took.items()))
+
+
+class Pair:
+    """a -- ours == peer -- b, twice joined; ours comes from a configuration, so it can be started again."""
+
+    def __init__(self, lab, kind, priorities):
+        self.a, self.b = lab.add_hosts(2)
+        far = lab.space("far")
+        for name in ("u1", "u2"):
+            lab.switch.ip("link", "add", name, "type", "veth", "peer", "name", name, "netns", far.name)
+            lab.switch.ip("link", "set", name, "up")
+        lab.switch.ip("link", "set", self.b.port, "netns", far.name)
+        self.peer = PEERS[kind](lab, far)
+        if kind == "kernel":
+            far.ip("link", "set", "br0", "type", "bridge", "hello_time", 200)
+        self.peer.setup(priorities[1])
+        for dev in (self.b.port, "u1", "u2"):
+            self.peer.add(dev)
+        conf = lab.dir / "pair.yaml"
+        conf.write_text(f"bridges:\n  br0:\n    stp_state: true\n    priority: {priorities[0]}\n    hello_time: 2\n"
+                        "    max_age: 6\n    forward_delay: 4\n    ports: "
+                        f"[{{name: {self.a.port}}}, {{name: u1}}, {{name: u2}}]\n")
+        self.d = lab.daemon("-c", conf)
+        self.file = self.d.run_dir / "state/br0.tree"
+        for ns in (lab.switch, far):
+            ns.run("sh", "-c", "for f in /proc/sys/net/ipv6/conf/*/disable_ipv6; do echo 1 > $f; done")
+        L.wait_for(self.reach, "a reaches b", timeout=SLOW)
+        L.wait_for(self.settled, "states are final", timeout=SLOW)
+        L.wait_for(lambda: self.quiet(kind, far), "nobody tells of a change any longer", timeout=SLOW)
+
+    def quiet(self, kind, far):
+        if kind == "kernel" and far.run("cat", "/sys/class/net/br0/bridge/topology_change").strip() != "0":
+            return False
+        return not self.info()["topology_change"]
+
+    def reach(self):
+        return "100% packet loss" not in self.a.ping(self.b.addr, 1, "-W", "1", check=False)
+
+    def roles(self):
+        """{device: (role, state)}"""
+        return {r["ifname"]: (r["linkinfo"]["info_slave_data"]["role"], r["state"])
+                for r in self.d.json("-d", "link", "show") if not r.get("host") and "master" in r}
+
+    def settled(self):
+        return {s for _, s in self.roles().values()} <= {"forwarding", "blocking"}
+
+    def info(self):
+        return self.d.json("show", "br0")[0]["linkinfo"]["info_data"]
+
+    def went_on(self):
+        return self.d.log_text().count("goes on where it was")
+
+
+class Broadcasts:
+    """From a, each its own, as long as the block runs; then none may have come twice or back."""
+
+    def __init__(self, pair):
+        self.pair, self.end = pair, threading.Event()
+        self.thread = threading.Thread(target=self.send)
+
+    def send(self):
+        self.n = 0
+        while not self.end.wait(0.02):
+            self.n += 1
+            self.pair.a.raw.send(self.frame(self.n))
+
+    def frame(self, n):
+        return L.frame("ff:ff:ff:ff:ff:ff", self.pair.a.mac, b"number %06d" % n + bytes(40))
+
+    @staticmethod
+    def arrived(host):
+        seen = []
+        host.raw.count(lambda f: b"number " in f and seen.append(f) is None)
+        return seen
+
+    def __enter__(self):
+        self.pair.a.raw.drain(), self.pair.b.raw.drain()
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exc):
+        self.end.set()
+        self.thread.join()
+        at_a, at_b = (self.arrived(h) for h in (self.pair.a, self.pair.b))
+        if not exc[0]:
+            assert at_b and len(at_b) == len(set(at_b)), "a broadcast arrives once"
+            assert not at_a, "and does not come back"
+
+
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+@pytest.mark.parametrize("kind", sorted(PEERS))
+@pytest.mark.timeout(300)
+def test_roles_outlive_a_restart(lab, kind, first, record_property):
+    """Stopped and started again: the same roles at once, no topology change, no loop, addresses too."""
+    pair = Pair(lab, kind, (4096, 32768) if first == "ours" else (32768, 4096))
+    d, before, there = pair.d, pair.roles(), pair.peer.states()
+    assert sum(s == "forwarding" for _, s in before.values()) == (3 if first == "ours" else 2), before
+    assert not pair.file.exists(), "it is written at the end, and read once"
+    with Broadcasts(pair):
+        d.stop()
+        assert pair.file.exists()
+        start = time.monotonic()
+        d.start()
+        L.wait_for(lambda: pair.roles() == before, "roles and states are as before", timeout=3)
+        took = time.monotonic() - start
+        assert pair.went_on() == 1
+        assert pair.b.mac in {mac for mac, _ in d.fdb()}, "its address came back"
+        assert pair.reach()
+        time.sleep(3)  # longer than a hello: nobody changes his mind
+    assert pair.roles() == before and pair.peer.states() == there
+    assert pair.info()["n_topology_changes"] == 0
+    assert not pair.file.exists()
+    record_property("restart", f"{took:.2f} s")
+
+
+@pytest.mark.timeout(300)
+def test_what_is_old_or_different_begins_anew(lab):
+    """By the time in the file, by another priority, by a moved cable, damaged, and after a crash."""
+    pair = Pair(lab, "kernel", (32768, 4096))
+    d, conf = pair.d, lab.dir / "pair.yaml"
+    text = conf.read_text()
+
+    def anew(what, change=lambda: None, end=d.stop):
+        L.wait_for(lambda: pair.info()["root_port"] and pair.settled(), f"{what}: it is settled", timeout=SLOW)
+        end()
+        change()
+        d.start()
+        L.wait_for(lambda: pair.roles()["u1"][1] == "listening", f"{what}: it begins anew", timeout=4)
+        assert pair.went_on() == 0, what
+        assert not pair.file.exists()
+
+    def edit(at, size, value):
+        data = bytearray(pair.file.read_bytes())
+        data[at:at + size] = value(data[at:at + size])
+        pair.file.write_bytes(data)
+
+    def back(by):
+        return lambda: edit(8, 8, lambda b: struct.pack("=Q", struct.unpack("=Q", b)[0] + by))
+
+    def carrier():
+        lab.switch.ip("link", "set", "u2", "down")
+        lab.switch.ip("link", "set", "u2", "up")
+
+    anew("6 s old", back(-6000))
+    anew("of tomorrow", back(86400000))
+    anew("damaged", lambda: edit(0, 1, lambda b: b"x"))
+    assert "is damaged or" in d.log_text()
+    anew("another cable", carrier)
+    anew("another priority", lambda: conf.write_text(text.replace("priority: 32768", "priority: 36864")))
+    conf.write_text(text)
+    anew("crash", end=d.kill)
 
 
 def test_bpdus_and_neighbours(lab):
