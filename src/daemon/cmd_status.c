@@ -198,7 +198,7 @@ static int monitor(struct cmd_call *c)
 
 static int no_module(struct cmd_call *c, const char *module)
 {
-	char list[256] = "";
+	char list[400] = "";
 	const char *name;
 
 	for (unsigned int i = 0; (name = log_module_name(i)); i++) {
