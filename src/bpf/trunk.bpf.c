@@ -23,6 +23,7 @@
 const volatile __u32 vd_trunk;  /* ifindex of the trunk */
 const volatile __u64 vd_cookie; /* of the socket that puts frames back */
 const volatile __u16 vd_seen;   /* tc_index of a frame that was put back; random, not 0 */
+const volatile __u16 vd_passed; /* of one that a place of a closed bridge let pass; another */
 
 struct trunk_shared vd_shared;
 struct trunk_place vd_places[TRUNK_PLACES];
@@ -128,11 +129,11 @@ static __always_inline int worker_hangs(struct __sk_buff *skb)
 	return 1;
 }
 
-/* On it goes. A gate further on asks whether we said so. */
+/* On it goes. A gate further on asks whether we said so; a place further on looks for itself. */
 static __always_inline int pass(struct __sk_buff *skb)
 {
 	if (vd_shared.closed)
-		skb->tc_index = vd_seen;
+		skb->tc_index = vd_passed;
 	return TC_ACT_UNSPEC;
 }
 
@@ -274,7 +275,7 @@ int vd_trunk_out(struct __sk_buff *skb)
 SEC("tc")
 int vd_gate(struct __sk_buff *skb)
 {
-	if (skb->tc_index == vd_seen) {
+	if (skb->tc_index == vd_passed || skb->tc_index == vd_seen) {
 		skb->tc_index = 0;
 		return TC_ACT_UNSPEC;
 	}

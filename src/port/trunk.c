@@ -190,9 +190,10 @@ static int load(struct trunk *t, const struct trunk_config *cfg, const char **re
 		return error_origin(-ENOMEM);
 	}
 	o->rodata->vd_trunk = t->tap.ifindex;
-	while (!o->rodata->vd_seen)
+	while (!o->rodata->vd_seen || o->rodata->vd_seen == UINT16_MAX)
 		if (getrandom((void *)&o->rodata->vd_seen, sizeof(o->rodata->vd_seen), 0) < 0)
 			return error_origin(-errno);
+	*(uint16_t *)&o->rodata->vd_passed = (uint16_t)(o->rodata->vd_seen + 1);
 	if (getsockopt(t->rx.queue_fd, SOL_SOCKET, SO_COOKIE, (void *)&o->rodata->vd_cookie, &size))
 		return error_origin(-errno);
 	r = trunk_bpf__load(o);
@@ -618,6 +619,20 @@ void trunk_place_counts(const struct port *place, struct trunk_counts *ret)
 
 /* ---- gates ---- */
 
+/* The attachment of the place on that side of a device; NULL: there is none. */
+static const struct sys_bpf_attachment *place_at(const struct trunk *t, uint32_t ifindex,
+						 bool egress)
+{
+	for (uint32_t i = 0; i < TRUNK_PLACES; i++) {
+		const struct place *p = t->places[i];
+
+		if (p && p->head.ifindex == ifindex && p->tc.egress == egress)
+			return &p->tc;
+	}
+	return NULL;
+}
+
+/* Behind the place: what that takes must not meet the gate before, nor lose its mark there. */
 int trunk_gate_open(struct trunk *t, uint32_t ifindex, enum trunk_where where, const char **ret_why)
 {
 	const bool egress = where == TRUNK_EGRESS;
@@ -631,7 +646,8 @@ int trunk_gate_open(struct trunk *t, uint32_t ifindex, enum trunk_where where, c
 	}
 	if (*old)
 		forget_gate(old);
-	r = gate_attach(&g->tc, bpf_program__fd(t->bpf->progs.vd_gate), ifindex, egress, ret_why);
+	r = gate_attach(&g->tc, bpf_program__fd(t->bpf->progs.vd_gate), ifindex, egress,
+			place_at(t, ifindex, egress), ret_why);
 	if (r < 0) {
 		free(g);
 		return error_trace(r);

@@ -62,13 +62,13 @@ static bool keep(struct sys_bpf_attachment *a, const char **ret_why)
 }
 
 int gate_attach(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex, bool egress,
-		const char **ret_why)
+		const struct sys_bpf_attachment *front, const char **ret_why)
 {
 	int r;
 
 	/* A filter has one place; a link of a daemon before us makes room when ours is there. */
 	sys_bpf_tc_clean(ifindex, egress, PROG_NAME, false);
-	r = sys_bpf_attach_tc(a, prog_fd, ifindex, egress, ret_why);
+	r = sys_bpf_attach_tc_behind(a, prog_fd, ifindex, egress, front, ret_why);
 	if (r)
 		return error_trace(r);
 	return keep(a, ret_why) ? 0 : 1;

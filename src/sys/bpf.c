@@ -30,11 +30,13 @@ LOG_MODULE("sys/bpf");
 /* Kernel 6.6. */
 #define TCX_INGRESS    46
 #define TCX_EGRESS     47
-#define TCX_FLAG_FIRST (1u << 3) /* BPF_F_BEFORE with no relative: head of the chain */
+#define TCX_FLAG_FIRST (1u << 3)            /* BPF_F_BEFORE with no relative: head of the chain */
+#define TCX_FLAG_AFTER (1u << 4 | 1u << 13) /* BPF_F_AFTER a link: BPF_F_LINK */
 
-/* Where our clsact filter sits: in front of the priorities that tc picks by itself (49152 down). */
-#define CLSACT_PRIORITY 1u
-#define CLSACT_HANDLE   0x7664u
+/* Where our clsact filters sit: in front of the priorities that tc picks by itself (49152 down). */
+#define CLSACT_PRIORITY        1u
+#define CLSACT_PRIORITY_BEHIND 2u
+#define CLSACT_HANDLE          0x7664u
 
 /* The part of union bpf_attr that BPF_LINK_CREATE reads for tcx. */
 struct link_create_tcx {
@@ -93,13 +95,16 @@ uint32_t sys_bpf_tcx_count(uint32_t ifindex, bool egress)
 	return syscall(SYS_bpf, BPF_PROG_QUERY, &attr, sizeof(attr)) < 0 ? 0 : attr.count;
 }
 
-static int link_create_tcx(int prog_fd, uint32_t ifindex, bool egress)
+static int link_create_tcx(int prog_fd, uint32_t ifindex, bool egress,
+			   const struct sys_bpf_attachment *front)
 {
+	const bool after = front && front->how == SYS_BPF_TCX;
 	struct link_create_tcx attr = {
 		.prog_fd = (uint32_t)prog_fd,
 		.ifindex = ifindex,
 		.attach_type = egress ? TCX_EGRESS : TCX_INGRESS,
-		.flags = TCX_FLAG_FIRST,
+		.flags = after ? TCX_FLAG_AFTER : TCX_FLAG_FIRST,
+		.relative = after ? (uint32_t)front->link_fd : 0,
 	};
 	long fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
 
@@ -180,7 +185,8 @@ static void drop_clsact(uint32_t ifindex)
 static int attach_clsact(struct sys_bpf_attachment *a, int prog_fd, const char **ret_why)
 {
 	struct bpf_tc_hook hook = hook_of(a->ifindex, a->egress);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY,
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE,
+		    .priority = a->behind ? CLSACT_PRIORITY_BEHIND : CLSACT_PRIORITY,
 		    .prog_fd = prog_fd);
 	int r = bpf_tc_hook_create(&hook);
 
@@ -193,7 +199,7 @@ static int attach_clsact(struct sys_bpf_attachment *a, int prog_fd, const char *
 	if (r) {
 		if (a->made_clsact)
 			drop_clsact(a->ifindex);
-		*ret_why = r == -EEXIST ? "a tc filter has our place (priority 1) on it"
+		*ret_why = r == -EEXIST ? "a tc filter has our place (priority 1 or 2) on it"
 					: "the kernel refuses our tc filter on it";
 		return error_origin(r);
 	}
@@ -201,12 +207,12 @@ static int attach_clsact(struct sys_bpf_attachment *a, int prog_fd, const char *
 	return 0;
 }
 
-int sys_bpf_attach_tc(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex, bool egress,
-		      const char **ret_why)
+/* a says where. */
+static int attach_tc(struct sys_bpf_attachment *a, int prog_fd,
+		     const struct sys_bpf_attachment *front, const char **ret_why)
 {
-	int fd = no_tcx ? -EINVAL : link_create_tcx(prog_fd, ifindex, egress);
+	int fd = no_tcx ? -EINVAL : link_create_tcx(prog_fd, a->ifindex, a->egress, front);
 
-	*a = (struct sys_bpf_attachment){.link_fd = -1, .ifindex = ifindex, .egress = egress};
 	if (fd >= 0) {
 		a->how = SYS_BPF_TCX;
 		a->link_fd = fd;
@@ -222,6 +228,22 @@ int sys_bpf_attach_tc(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifinde
 	}
 	/* EINVAL: a kernel before 6.6 does not know the attach type. */
 	return error_trace(attach_clsact(a, prog_fd, ret_why));
+}
+
+int sys_bpf_attach_tc(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex, bool egress,
+		      const char **ret_why)
+{
+	*a = (struct sys_bpf_attachment){.link_fd = -1, .ifindex = ifindex, .egress = egress};
+	return error_trace(attach_tc(a, prog_fd, NULL, ret_why));
+}
+
+int sys_bpf_attach_tc_behind(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex,
+			     bool egress, const struct sys_bpf_attachment *front,
+			     const char **ret_why)
+{
+	*a = (struct sys_bpf_attachment){
+		.link_fd = -1, .ifindex = ifindex, .egress = egress, .behind = true};
+	return error_trace(attach_tc(a, prog_fd, front, ret_why));
 }
 
 int sys_bpf_attach_xdp(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex, uint32_t flags,
@@ -247,10 +269,11 @@ int sys_bpf_attach_xdp(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifind
 	return 0;
 }
 
-static void detach_clsact(uint32_t ifindex, bool egress, bool made_clsact)
+static void detach_clsact(uint32_t ifindex, bool egress, bool behind, bool made_clsact)
 {
 	struct bpf_tc_hook hook = hook_of(ifindex, egress);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIORITY);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE,
+		    .priority = behind ? CLSACT_PRIORITY_BEHIND : CLSACT_PRIORITY);
 
 	bpf_tc_detach(&hook, &opts);
 	if (made_clsact)
@@ -265,7 +288,7 @@ void sys_bpf_detach(struct sys_bpf_attachment *a)
 		close(a->link_fd);
 		break;
 	case SYS_BPF_CLSACT:
-		detach_clsact(a->ifindex, a->egress, a->made_clsact);
+		detach_clsact(a->ifindex, a->egress, a->behind, a->made_clsact);
 		break;
 	case SYS_BPF_NONE:
 		break;
@@ -300,7 +323,7 @@ void sys_bpf_let_go(struct sys_bpf_attachment *a)
 /* A filter to look for: in our place, with a program of this name. */
 struct wanted {
 	const char *prog_name;
-	bool found;
+	bool found, behind;
 };
 
 /* libbpf names a filter "program:[id]". Asking for the program by its id would need CAP_SYS_ADMIN.
@@ -310,10 +333,11 @@ static int find_ours(const struct nlmsghdr *nlh, void *data)
 	const struct tcmsg *tc = mnl_nlmsg_get_payload(nlh);
 	struct wanted *w = data;
 	const size_t len = strlen(w->prog_name);
+	const uint32_t priority = TC_H_MAJ(tc->tcm_info) >> 16;
 	const struct nlattr *options, *a;
 
-	if (nlh->nlmsg_type != RTM_NEWTFILTER || TC_H_MAJ(tc->tcm_info) >> 16 != CLSACT_PRIORITY ||
-	    tc->tcm_handle != CLSACT_HANDLE)
+	if (nlh->nlmsg_type != RTM_NEWTFILTER || tc->tcm_handle != CLSACT_HANDLE ||
+	    (priority != CLSACT_PRIORITY && priority != CLSACT_PRIORITY_BEHIND))
 		return MNL_CB_OK;
 	mnl_attr_for_each(options, nlh, sizeof(*tc))
 	{
@@ -325,8 +349,10 @@ static int find_ours(const struct nlmsghdr *nlh, void *data)
 
 			if (mnl_attr_get_type(a) == TCA_BPF_NAME &&
 			    mnl_attr_get_payload_len(a) > len &&
-			    strncmp(name, w->prog_name, len) == 0 && name[len] == ':')
+			    strncmp(name, w->prog_name, len) == 0 && name[len] == ':') {
 				w->found = true;
+				w->behind = priority == CLSACT_PRIORITY_BEHIND;
+			}
 		}
 	}
 	return MNL_CB_OK;
@@ -354,7 +380,7 @@ void sys_bpf_tc_clean(uint32_t ifindex, bool egress, const char *prog_name, bool
 	dump_filters(s, ifindex, egress, find_ours, &w);
 	mnl_socket_close(s);
 	if (w.found)
-		detach_clsact(ifindex, egress, made_clsact);
+		detach_clsact(ifindex, egress, w.behind, made_clsact);
 	else if (made_clsact)
 		drop_clsact(ifindex);
 }

@@ -23,6 +23,7 @@ struct sys_bpf_attachment {
 	int link_fd; /* TCX, XDP */
 	uint32_t ifindex;
 	bool egress;      /* tc direction */
+	bool behind;      /* by sys_bpf_attach_tc_behind() */
 	bool made_clsact; /* we created the device's clsact qdisc */
 };
 
@@ -35,6 +36,11 @@ void sys_bpf_allow_tcx(bool allowed);
 /* Attaches in front of all others. 0 or -errno; nothing is left behind on failure. */
 int sys_bpf_attach_tc(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex, bool egress,
 		      const char **ret_why);
+/* The same, but behind `front`, which sys_bpf_attach_tc() put on that side; NULL: nothing of ours
+ * is there now. What is attached in front of all later is in front of this, too. */
+int sys_bpf_attach_tc_behind(struct sys_bpf_attachment *a, int prog_fd, uint32_t ifindex,
+			     bool egress, const struct sys_bpf_attachment *front,
+			     const char **ret_why);
 /*
  * Attaches by bpf_link. flags: XDP_FLAGS_DRV_MODE or XDP_FLAGS_SKB_MODE (linux/if_link.h).
  * -EBUSY: somebody else's program is there; it stays.
