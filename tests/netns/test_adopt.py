@@ -346,6 +346,7 @@ def test_closed_outlives_the_daemon(lab):
                             "mount -t bpf bpf /sys/fs/bpf && echo ready && exec sleep 1000", stdout=subprocess.PIPE)
     assert holder.stdout.readline() == "ready\n"
     d = lab.daemon(prefix=["nsenter", "-t", holder.pid, "-m"])
+    assert lost(a.ping(b.addr)) == 0  # the kernel knows both
     before = settled(lab.switch)
     d.cli("adopt", "br0", "fail", "closed")
     p = Pass(lab, d)
