@@ -23,6 +23,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: takes more than a few seconds")
+    config.addinivalue_line("markers", "long: left out of whole runs unless VIADUCT_LONG is set")
     if config.getoption("--journal") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Journal(config.getoption("--journal")))
 
@@ -50,14 +51,24 @@ def reason_of(report):
     return " ".join(text.removeprefix("Skipped: ").split())[:500]
 
 
+def is_rerun(item):
+    """Of another module, run again in this one with other fixtures."""
+    return item.function.__module__ != item.module.__name__
+
+
+def leave_out(config, items, gone):
+    config.hook.pytest_deselected(items=gone)
+    items[:] = [i for i in items if i not in gone]
+
+
 def pytest_collection_modifyitems(config, items):
+    if not os.environ.get("VIADUCT_LONG") and not config.getoption("keyword"):
+        leave_out(config, items, [i for i in items if i.get_closest_marker("long") or is_rerun(i)])
     if config.getoption("--passed"):
         with open(config.getoption("--passed")) as f:
             rows = (l.rstrip("\n").split("\t") for l in f)
             last = {r[2]: r[0] for r in rows if len(r) == 4}  # a run that was cut may leave half a line
-        gone = [i for i in items if last.get(i.nodeid) in ("passed", "skipped")]
-        config.hook.pytest_deselected(items=gone)
-        items[:] = [i for i in items if i not in gone]
+        leave_out(config, items, [i for i in items if last.get(i.nodeid) in ("passed", "skipped")])
     for i in items:
         if L.KERNEL < (6, 8) and asks_for_xdp(i):
             i.add_marker(pytest.mark.skip(reason=L.NO_XDP))

@@ -182,6 +182,7 @@ def address_of(bridge):
     return bridge.ns.link("br0")["address"].replace(":", "")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", ["ours", "theirs"])
 @pytest.mark.parametrize("kind", sorted(PEERS))
 @pytest.mark.timeout(600)
@@ -305,6 +306,7 @@ class Broadcasts:
             assert not at_a, "and does not come back"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", ["ours", "theirs"])
 @pytest.mark.parametrize("kind", sorted(PEERS))
 @pytest.mark.timeout(300)
@@ -331,6 +333,7 @@ def test_roles_outlive_a_restart(lab, kind, first, record_property):
     record_property("restart", f"{took:.2f} s")
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_what_is_old_or_different_begins_anew(lab):
     """By the time in the file, by another priority, by a moved cable, damaged, and after a crash."""
