@@ -13,10 +13,9 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "bpf/put_tag.h"
 #include "bpf/trunk.h"
 
-#define TAG_SIZE   4
-#define ADDRS_SIZE 12 /* both Ethernet addresses */
 #define PROTO_SCTP 132
 
 /* Set before loading. */
@@ -148,26 +147,6 @@ static __always_inline int is_hung(struct trunk_shared *s)
 	return (__s64)(now_ns - oldest_ns) > (__s64)hang_ns;
 }
 
-/* Opens four bytes behind the addresses and writes the tag there. */
-static __always_inline int put_tag(struct xdp_md *ctx, const struct beside *tag)
-{
-	__u32 *p;
-	__u16 *to;
-
-	if (bpf_xdp_adjust_head(ctx, -TAG_SIZE))
-		return -1;
-	p = (void *)(long)ctx->data;
-	if ((void *)p + ADDRS_SIZE + TAG_SIZE > (void *)(long)ctx->data_end)
-		return -1;
-	p[0] = p[1];
-	p[1] = p[2];
-	p[2] = p[3];
-	to = (__u16 *)&p[3];
-	to[0] = tag->proto;
-	to[1] = bpf_htons(tag->tci);
-	return 0;
-}
-
 /* To the socket, if the frame's queue has one and the worker reads. */
 static __always_inline int take(struct xdp_md *ctx, struct trunk_shared *s, struct trunk_place *p,
 				const struct beside *tag)
@@ -177,7 +156,7 @@ static __always_inline int take(struct xdp_md *ctx, struct trunk_shared *s, stru
 	if (!bpf_map_lookup_elem(&vd_xsks, &queue) || is_hung(s))
 		return XDP_PASS;
 	if (tag->proto) {
-		if (put_tag(ctx, tag)) {
+		if (put_tag(ctx, tag->proto, tag->tci)) {
 			__sync_fetch_and_add(&vd_lost, 1);
 			return XDP_DROP;
 		}

@@ -9,8 +9,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
-#define TAG_SIZE   4
-#define ADDRS_SIZE 12 /* both Ethernet addresses */
+#include "bpf/put_tag.h"
 
 extern int bpf_xdp_metadata_rx_vlan_tag(const struct xdp_md *ctx, __be16 *proto, __u16 *tci) __ksym;
 
@@ -23,26 +22,6 @@ struct {
 
 __u64 n_restored; /* tags put back; read by the daemon */
 __u64 n_lost;     /* frames dropped because there was no room for their tag */
-
-/* Opens four bytes behind the addresses and writes the tag there. */
-static __always_inline int put_tag(struct xdp_md *ctx, __be16 proto, __u16 tci)
-{
-	__u32 *p;
-	__u16 *tag;
-
-	if (bpf_xdp_adjust_head(ctx, -TAG_SIZE))
-		return -1;
-	p = (void *)(long)ctx->data;
-	if ((void *)p + ADDRS_SIZE + TAG_SIZE > (void *)(long)ctx->data_end)
-		return -1;
-	p[0] = p[1];
-	p[1] = p[2];
-	p[2] = p[3];
-	tag = (__u16 *)&p[3];
-	tag[0] = proto;
-	tag[1] = bpf_htons(tci);
-	return 0;
-}
 
 SEC("xdp")
 int vd_xsk_tag(struct xdp_md *ctx)

@@ -168,20 +168,13 @@ static const struct arg_spec args_fdb_get[] = {
 static const struct arg_spec args_vlan_show[] = {{"port", "dev", ARG_PORT, ARG_BARE, "DEV"},
 						 {"bridge", "br", ARG_BRIDGE, ARG_OR, "BR"},
 						 END};
-static const struct arg_spec args_vlan_add[] = {{"port", "dev", ARG_PORT, ARG_REQUIRED, "DEV"},
-						{"vid", "vid", ARG_TEXT, ARG_REQUIRED, "N[-M]"},
-						{"pvid", "pvid", ARG_FLAG},
-						{"untagged", "untagged", ARG_FLAG},
-						{"self", "self", ARG_FLAG},
-						{"master", "master", ARG_FLAG, ARG_OR},
-						END};
-static const struct arg_spec args_vlan_del[] = {{"port", "dev", ARG_PORT, ARG_REQUIRED, "DEV"},
-						{"vid", "vid", ARG_TEXT, ARG_REQUIRED, "N[-M]"},
-						{"pvid", "pvid", ARG_FLAG},
-						{"untagged", "untagged", ARG_FLAG},
-						{"self", "self", ARG_FLAG},
-						{"master", "master", ARG_FLAG, ARG_OR},
-						END};
+static const struct arg_spec args_vlan_change[] = {{"port", "dev", ARG_PORT, ARG_REQUIRED, "DEV"},
+						   {"vid", "vid", ARG_TEXT, ARG_REQUIRED, "N[-M]"},
+						   {"pvid", "pvid", ARG_FLAG},
+						   {"untagged", "untagged", ARG_FLAG},
+						   {"self", "self", ARG_FLAG},
+						   {"master", "master", ARG_FLAG, ARG_OR},
+						   END};
 
 static const struct arg_spec args_name[] = {{"name", NULL, ARG_PORT, 0, "BR|DEV"}, END};
 static const struct arg_spec args_drops[] = {
@@ -294,12 +287,12 @@ const struct command commands[] = {
 	 "list the VLANs of ports and of the bridges' own interfaces",
 	 "Of one port or a bridge's own interface (`dev`), of all of a bridge (`br`), or of all. "
 	 "With -s counters, which vlan_stats_enabled of a bridge switches on."},
-	{"vlan add", NULL, args_vlan_add, cmd_vlan_change, "vlan.add",
+	{"vlan add", NULL, args_vlan_change, cmd_vlan_change, "vlan.add",
 	 "let a port be in VLANs, or change how it is",
 	 "Frames without a tag belong to the `pvid`; in an `untagged` VLAN they leave without one. "
 	 "`self` is for the bridge's own interface. They count while vlan_filtering of the bridge "
 	 "is on."},
-	{"vlan del", "delete", args_vlan_del, cmd_vlan_change, "vlan.del",
+	{"vlan del", "delete", args_vlan_change, cmd_vlan_change, "vlan.del",
 	 "take a port out of VLANs", NULL},
 
 	{"adopt", NULL, args_adopt, cmd_adopt, "adopt.add",
