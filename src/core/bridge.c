@@ -216,6 +216,8 @@ struct bridge *bridge_free(struct bridge *br)
 		return NULL;
 	for (uint32_t i = 0; i < br->n_ports; i++)
 		port_free(br->ports[i]);
+	hooks_free(br);
+	mirrors_free(br);
 	fdb_free(br->fdb);
 	free(br->vlan.counters);
 	stp_free(br->stp);
@@ -351,10 +353,11 @@ int bridge_port_add(struct bridge *br, const struct bport_config *cfg, struct bp
 	if (p->self)
 		br->self = p;
 	list_ports(br);
+	bridge_bind(br);
 	local_add(br, p->mac, local_no(p));
 	follow_ports(br);
 	if (br->stp)
-		stp_port_link(br->stp, no, p->link_up, p->mac);
+		stp_port_link(br->stp, no, takes_part(p), p->mac);
 	*ret = p;
 	return 0;
 }
@@ -372,6 +375,7 @@ void bridge_port_del(struct bridge *br, struct bport *port)
 	if (port->self)
 		br->self = NULL;
 	list_ports(br);
+	bridge_bind(br);
 	local_del(br, port->mac, local_no(port)); /* the host's is at 0, thus not flushed */
 	local_inherit(br, port->mac);
 	/* the number may get another owner */
@@ -398,6 +402,8 @@ void bridge_port_set_state(struct bridge *br, struct bport *port, enum bport_sta
 {
 	if (!port->link_up && state != BPORT_DISABLED)
 		return;
+	if (port->span)
+		state = BPORT_DISABLED;
 	port->state = (uint8_t)state;
 	if (state != BPORT_FORWARDING && state != BPORT_LEARNING)
 		fdb_flush_port(br->fdb, port->no);
@@ -420,7 +426,7 @@ void bridge_port_link(struct bridge *br, struct bport *port, uint64_t mac, uint3
 	}
 	follow_ports(br);
 	if (br->stp)
-		stp_port_link(br->stp, port->no, up, port->mac);
+		stp_port_link(br->stp, port->no, takes_part(port), port->mac);
 }
 
 void bridge_port_set_flags(struct bridge *br, struct bport *port, uint8_t mask, uint8_t flags)

@@ -14,13 +14,15 @@
 #include "core/batch.h"
 #include "core/bport.h"
 #include "core/fdb.h"
+#include "core/hook.h"
 #include "core/intercept.h"
+#include "core/mirror.h"
 #include "core/stp.h"
 #include "core/vlan.h"
 
 /* Positive outcomes. */
 enum bridge_error {
-	BRIDGE_E_FULL = 1, /* no port number left */
+	BRIDGE_E_FULL = 1, /* no port number left; MIRRORS_MAX mirrors */
 };
 
 enum bridge_event_kind {
@@ -121,6 +123,23 @@ struct stp *bridge_stp(const struct bridge *br);
  */
 const struct bport *bridge_nowhere(const struct bridge *br);
 
+/*
+ * Rules (core/hook.h). The set of one hook as a whole, NULL: none; returns the former one, which
+ * is the caller's. Counters go on as `inherits` says. Not for the kernel's bridges.
+ */
+struct hook_set *bridge_set_hook(struct bridge *br, enum hook h, struct hook_set *s);
+const struct hook_set *bridge_hook(const struct bridge *br, enum hook h);
+/*
+ * Mirrors (core/mirror.h). Adding takes m over: 0, -ENOMEM, BRIDGE_E_FULL. Its destination becomes
+ * a span port as long as a mirror has it and it is there. The caller sees to it that names differ
+ * and that no destination is a source. Deleting gives it back, NULL if there is none of that name.
+ */
+int bridge_mirror_add(struct bridge *br, struct mirror *m);
+struct mirror *bridge_mirror_del(struct bridge *br, const char *name);
+const struct mirror *bridge_mirror(const struct bridge *br, const char *name);
+/* A port's name has changed: rules and mirrors name ports. */
+void bridge_bind(struct bridge *br);
+
 /* What a port is when it joins. */
 struct bport_config {
 	char name[BPORT_NAME_SIZE];
@@ -158,8 +177,8 @@ void bridge_port_link(struct bridge *br, struct bport *port, uint64_t mac, uint3
 void bridge_port_set_flags(struct bridge *br, struct bport *port, uint8_t mask, uint8_t flags);
 /*
  * Spanning tree state, also by command; a state that does not learn flushes what was learned on the
- * port. Without a link only DISABLED is possible: anything else is ignored. Not for commands while
- * spanning tree is on.
+ * port. Without a link only DISABLED is possible: anything else is ignored. A span port is always
+ * DISABLED. Not for commands while spanning tree is on.
  */
 void bridge_port_set_state(struct bridge *br, struct bport *port, enum bport_state state);
 void bridge_port_set_fdb_limit(struct bridge *br, struct bport *port, uint32_t max_learned);

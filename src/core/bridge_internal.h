@@ -30,7 +30,10 @@ struct bridge {
 	struct bridge_ops ops;
 	struct vlans vlan;
 	struct intercept intercept;
-	struct stp *stp;      /* NULL: a bridge of the kernel */
+	struct stp *stp;                /* NULL: a bridge of the kernel */
+	uint8_t steps;                  /* what pass 2 asks of each copy: hookpoint.c; 0: nothing */
+	struct hook_set *hooks[HOOK_N]; /* NULL: no rules */
+	struct mirrors mirrors;
 	struct bport nowhere; /* ingress of frames without one; number 0, flags 0 */
 	struct bport *by_no[PORTS_MAX] _cacheline_; /* by port number; NULL: free */
 	struct bport *ports[PORTS_MAX]; /* the same, n_ports of them, ascending: for floods */
@@ -130,6 +133,8 @@ static inline enum drop_reason state_refuses(const struct bport *in)
 {
 	if (in->state == BPORT_LEARNING)
 		return DROP_LEARNING_STATE;
+	if (in->span)
+		return DROP_SPAN;
 	return in->state == BPORT_DISABLED ? DROP_PORT_DISABLED : DROP_INGRESS_STATE;
 }
 
@@ -181,6 +186,11 @@ static inline void give_copy_back(struct intercept_side_state *s, struct frame *
 int bridge_stp_init(struct bridge *br);
 /* A frame to its address while it is on: it ends here. */
 void bridge_stp_input(struct bridge *br, struct bport *in, struct frame *f, struct drop_set *d);
+/* Whether p is one of its ports that have a link: a span port never has. */
+static inline bool takes_part(const struct bport *p)
+{
+	return p->link_up && !p->span;
+}
 /* The state that a port gets with its link. */
 static inline enum bport_state state_with_link(const struct bridge *br, const struct bport *p)
 {
@@ -188,6 +198,30 @@ static inline enum bport_state state_with_link(const struct bridge *br, const st
 		return BPORT_DISABLED;
 	return stp_is_on(br->stp) && !p->host ? BPORT_BLOCKING : BPORT_FORWARDING;
 }
+
+/* hookpoint.c. Number of a port for rules; HOOK_NO_PORT. */
+uint16_t bridge_port_number(const void *br, const char *name);
+void hooks_free(struct bridge *br);
+/* The step PRE_ROUTING of pass 1, for what stays; for one frame: false if a rule drops it. */
+void bridge_pre_routing(struct bridge *br, struct bport *in, struct batch *b, struct drop_set *d);
+bool bridge_pre_routing_one(struct bridge *br, const struct bport *in, struct frame *f);
+/* The other hooks and mirrors, for a copy of f that is about to go out on p; with `steps` only.
+ * False: a rule dropped it (counted). */
+bool bridge_leaves(struct bridge *br, struct bport *in, const struct bport *p, struct frame *f);
+
+/* mirror.c. A round: begin; what is received, or came back without a record that says who has it;
+ * copies; flush. */
+void mirror_begin(struct bridge *br);
+void mirror_rx(struct bridge *br, struct bport *in, struct batch *b);
+void mirror_returned(struct bridge *br, const struct bport *in, struct frame *f);
+void mirror_tx(struct bridge *br, const struct bport *p, struct frame *f);
+/* By rules; bit per mirror. */
+void mirror_chosen(struct bridge *br, uint8_t mirrors, struct frame *f);
+void mirror_flush(struct bridge *br, struct egress *out);
+/* Ports or mirrors changed. True if some port's egress is mirrored. */
+bool mirrors_bind(struct bridge *br);
+uint16_t mirror_number(const void *br, const char *name);
+void mirrors_free(struct bridge *br);
 
 /* The step `intercept` of pass 1 (divert.c). */
 void bridge_divert(struct bridge *br, struct bport *in, struct batch *b, struct drop_set *d);

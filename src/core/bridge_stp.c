@@ -73,7 +73,7 @@ void bridge_stp_input(struct bridge *br, struct bport *in, struct frame *f, stru
 	}
 	r = stp_rx_frame(br->stp, in->no, f->data, f->len);
 	if (r != STP_RX_TAKEN) {
-		drop_set_add(d, in, f, reasons[r]);
+		drop_set_add(d, in, f, r == STP_RX_IGNORED && in->span ? DROP_SPAN : reasons[r]);
 		return;
 	}
 	/* It has arrived: no drop. */

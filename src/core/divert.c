@@ -243,6 +243,7 @@ void bridge_origin(const struct bridge *br, const struct frame *f, uint64_t now_
 		.flow_hash = f->flow_hash,
 		.port = f->in_port,
 		.ring = (uint8_t)EGRESS_RING_OF(f->ring),
+		.mirrored = f->mirrored,
 	};
 	if (f->flags & FRAME_SHOWN)
 		ret->flags = f->flags & FRAME_NO_HOST ? ORIGIN_HOST_ONLY : ORIGIN_COPY;

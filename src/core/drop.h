@@ -57,7 +57,9 @@
 	X(BPDU_FILTER, "bpdu-filter", "a BPDU on a port with a BPDU filter")                       \
 	X(BPDU_RATE, "bpdu-rate", "more BPDUs in a second than a port takes")                      \
 	X(BPDU_SENT, "bpdu-sent",                                                                  \
-	  "only the bridge itself sends BPDUs while its spanning tree is on")
+	  "only the bridge itself sends BPDUs while its spanning tree is on")                      \
+	X(RULE, "rule", "a rule of a hook dropped it (viaduct rule show)")                         \
+	X(SPAN, "span", "the ingress port is the destination of a mirror and only takes copies")
 
 enum drop_reason {
 #define X(id, name, text) DROP_##id,

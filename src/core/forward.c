@@ -192,36 +192,55 @@ static inline void send(struct pass *s, struct bport *p, struct frame *f)
 	egress_add(s->out, p->no, f);
 }
 
+/* ---- rules ---- */
+
+/* True when a copy of f may go out on p: rules may drop it (counted). */
+static inline bool leaves(struct pass *s, struct bport *in, const struct bport *p, struct frame *f)
+{
+	return likely(!s->br->steps) || bridge_leaves(s->br, in, p, f);
+}
+
+/* Nobody takes f, and that is counted already. */
+static void let_go(struct pass *s, struct frame *f)
+{
+	s->drops.bufs[s->drops.n++] = f->buf;
+}
+
 /* To a port and, while its interface is promiscuous, to the host as well. */
-static _cold_ void send_promisc(struct pass *s, struct bport *p, struct frame *f)
+static _cold_ void send_promisc(struct pass *s, struct bport *in, struct bport *p, struct frame *f)
 {
 	struct bport *host = s->br->host;
+	const bool to_p = leaves(s, in, p, f);
+	const bool up =
+		host && host->link_up && !(f->flags & FRAME_LOCAL) && leaves(s, in, host, f);
 	struct forms w;
 
-	if (!host || !host->link_up || f->flags & FRAME_LOCAL) {
-		send(s, p, f);
-		return;
-	}
-	if (!f->vid) {
+	if (!to_p && !up) {
+		let_go(s, f);
+	} else if (!to_p || !up) {
+		send(s, to_p ? p : host, f);
+	} else if (!f->vid) {
 		egress_add(s->out, p->no, f);
 		s->br->bufs.ref(s->br->bufs.ctx, f->buf, 1);
 		egress_add(s->out, host->no, f);
-		return;
+	} else {
+		forms_init(&w);
+		give(s, p, f, &w);
+		give(s, host, f, &w);
+		give_forms(s, f, &w);
 	}
-	forms_init(&w);
-	give(s, p, f, &w);
-	give(s, host, f, &w);
-	give_forms(s, f, &w);
 }
 
 static void to_host(struct pass *s, struct bport *in, struct frame *f)
 {
 	enum drop_reason r = host_refuses(s->br, f);
 
-	if (likely(r == DROP_N))
+	if (unlikely(r != DROP_N))
+		drop(s, in, f, r);
+	else if (likely(leaves(s, in, s->br->host, f)))
 		send(s, s->br->host, f);
 	else
-		drop(s, in, f, r);
+		let_go(s, f);
 }
 
 /* A known address. Its entry may point to a port that cannot send: static ones stay. */
@@ -240,9 +259,11 @@ static inline void to_port(struct pass *s, struct bport *in, struct frame *f)
 		return;
 	}
 	if (unlikely(s->br->set.promisc))
-		send_promisc(s, p, f);
-	else
+		send_promisc(s, in, p, f);
+	else if (likely(leaves(s, in, p, f)))
 		send(s, p, f);
+	else
+		let_go(s, f);
 }
 
 /* Everywhere: all eligible ports, and up to the host what is for groups. */
@@ -251,7 +272,7 @@ static void flood(struct pass *s, struct bport *in, struct frame *f)
 	const struct bridge *br = s->br;
 	const uint8_t need = flood_flag(f);
 	const bool up = floods_to_host(br, in, f);
-	uint32_t n = 0, n_long = 0;
+	uint32_t n = 0, n_refused = 0;
 	struct forms w;
 
 	if (unlikely(f->vid))
@@ -266,7 +287,11 @@ static void flood(struct pass *s, struct bport *in, struct frame *f)
 			continue;
 		} else if (exceeds_mtu(br, p, f)) {
 			bport_drop(p, DROP_EGRESS_MTU, 1);
-			n_long++;
+			n_refused++;
+			continue;
+		}
+		if (unlikely(!leaves(s, in, p, f))) {
+			n_refused++;
 			continue;
 		}
 		n++;
@@ -279,10 +304,10 @@ static void flood(struct pass *s, struct bport *in, struct frame *f)
 		give_forms(s, f, &w);
 	else if (n > 1)
 		br->bufs.ref(br->bufs.ctx, f->buf, n - 1);
-	else if (n == 0 && n_long == 0 && !(f->flags & FRAME_NO_HOST))
+	else if (n == 0 && n_refused == 0 && !(f->flags & FRAME_NO_HOST))
 		drop(s, in, f, DROP_NO_EGRESS);
-	else if (n == 0) /* counted where it was too long, or the host's share is dealt with */
-		s->drops.bufs[s->drops.n++] = f->buf;
+	else if (n == 0) /* counted where it was refused, or the host's share is dealt with */
+		let_go(s, f);
 }
 
 /* Frames that go on and are shown to a program as well. */
@@ -336,6 +361,8 @@ void bridge_forward(struct bridge *br, struct batch *b, struct egress *out)
 		show(&s, b);
 	for (uint32_t i = 0; i < b->n; i++)
 		forward(&s, &b->frames[i]);
+	if (unlikely(br->mirrors.n))
+		mirror_flush(br, out);
 	drop_set_put(&s.drops, br);
 }
 
@@ -347,5 +374,7 @@ void bridge_forward_one(struct bridge *br, struct frame *f, struct egress *out)
 	s.out = out;
 	s.drops.n = 0;
 	forward(&s, f);
+	if (unlikely(br->mirrors.n))
+		mirror_flush(br, out);
 	drop_set_put(&s.drops, br);
 }

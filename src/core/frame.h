@@ -54,11 +54,13 @@ struct frame {
 	uint16_t csum_start;  /* from data; valid with FRAME_CSUM_PARTIAL */
 	uint16_t csum_offset; /* from csum_start */
 	uint16_t hdr_len;     /* all headers, from data; a hint, checked before use */
-	uint8_t gso;          /* enum frame_gso */
-	uint8_t flags;        /* enum frame_flags */
+	uint8_t gso : 3;      /* enum frame_gso */
+	uint8_t n_tags : 2; /* VLAN tags in front of the EtherType, at most 2 are looked through */
+	uint8_t origin : 3; /* enum origin_how of what a program gave back; 0 = from a port */
+	uint8_t flags;      /* enum frame_flags */
 
-	uint8_t n_tags;     /* VLAN tags in front of the EtherType, at most 2 are looked through */
 	uint8_t verdict;    /* enum frame_verdict; owner: the engine */
+	uint8_t mirrored;   /* bit per destination of mirrors that is done with it: core/mirror.h */
 	uint16_t ethertype; /* behind the tags; below 1536: 802.3 length */
 	uint16_t vid;       /* its VLAN; 0: they are not filtered, or it is for this link alone */
 	uint16_t in_port;   /* number of the ingress port */
@@ -71,7 +73,7 @@ struct frame {
 		uint32_t src_hash; /* of {src, vid}, likewise */
 		uint32_t ring;     /* after interception: number of its list, EGRESS_RING() */
 	};
-	uint32_t origin; /* enum origin_how of a frame that a program gave back; 0 = from a port */
+	uint32_t mark; /* by rules, for rules: core/hook.h */
 };
 _Static_assert(sizeof(struct frame) == 64, "one cache line");
 
@@ -137,4 +139,10 @@ static inline bool frame_parse(struct frame *f)
 		f->ethertype = frame_be16(f->data + at);
 	}
 	return true;
+}
+
+/* The VLAN in the tag in front of a parsed frame; 0: none. */
+static inline uint16_t frame_tag_vid(const struct frame *f)
+{
+	return f->n_tags ? frame_be16(f->data + FRAME_HEADER_SIZE) & 0xfff : 0;
 }

@@ -76,7 +76,9 @@ static inline bool accept(struct injection *j, struct frame *f, const struct ori
 	f->flags = (f->flags & (uint8_t) ~(FRAME_ENGINE_FLAGS | FRAME_LOCAL)) |
 		   (j->side == INTERCEPT_HOST ? FRAME_LOCAL : 0);
 	f->verdict = FRAME_FLOOD;
-	f->origin = o->how ? o->how : ORIGIN_UNKNOWN;
+	f->origin = (o->how ? o->how : ORIGIN_UNKNOWN) & 7;
+	f->mark = 0;
+	f->mirrored = o->mirrored;
 	if (unlikely(o->flags & (ORIGIN_STALE | ORIGIN_COPY)) && settle_marked(j, at, f, o))
 		return false;
 	if (unlikely(!frame_parse(f))) {
@@ -93,6 +95,8 @@ static inline bool accept(struct injection *j, struct frame *f, const struct ori
 	}
 	if (unlikely(j->br->vlan.on))
 		vlan_ingress(j->br, in, f);
+	if (unlikely(j->br->mirrors.n) && o->how == ORIGIN_SOURCE)
+		mirror_returned(j->br, at, f);
 	if (likely(!j->withdrawn))
 		return true;
 	if (j->br->intercept.set.fail == INTERCEPT_CLOSED) {
@@ -155,6 +159,12 @@ static inline void inject(struct injection *j, struct frame *f, const struct ori
 
 	if (unlikely(mac_is_reserved(f->dst)) && reserved_refused(j, in, f, o))
 		return;
+	/* The host's share of a group frame: the rules had the frame when the rest went on. */
+	if (unlikely(j->br->hooks[HOOK_PRE_ROUTING]) && j->side == INTERCEPT_NIC &&
+	    !(o->flags & ORIGIN_HOST_ONLY) && !bridge_pre_routing_one(j->br, in, f)) {
+		drop(j, in, f, DROP_RULE);
+		return;
+	}
 	if (unlikely(o->flags & ORIGIN_HOST_ONLY) && mac_is_group(f->dst) &&
 	    !vlan_refused(j->br, f))
 		f->verdict = FRAME_HOST;
@@ -172,6 +182,7 @@ static void inject_batch(struct injection *j, struct batch *b, const struct orig
 	j->drops.n = 0;
 	b->n_shown = 0;
 	bridge_set_now(br, b->now_ns);
+	mirror_begin(br);
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct frame *f = &b->frames[i];
 
@@ -230,6 +241,8 @@ static void pass_on(struct bridge *br, struct frame *f, struct egress *out)
 	f->verdict = FRAME_FLOOD;
 	if (f->flags & FRAME_NO_HOST) {
 		f->verdict = FRAME_HOST;
+	} else if (br->hooks[HOOK_PRE_ROUTING] && !in->host && !bridge_pre_routing_one(br, in, f)) {
+		drop_set_add(&d, in, f, DROP_RULE);
 	} else {
 		f->dst_hash = fdb_hash(br->fdb, f->dst, f->vid);
 		decide(br, in, f, &d);

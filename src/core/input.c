@@ -29,6 +29,8 @@ static inline void parse_frames(struct bridge *br, struct bport *in, struct batc
 		f->vid = 0;
 		f->flags = (f->flags & (uint8_t)~FRAME_ENGINE_FLAGS) | flags;
 		f->origin = 0;
+		f->mark = 0;
+		f->mirrored = 0;
 		f->verdict = FRAME_FLOOD;
 		if (unlikely(!frame_parse(f))) {
 			drop_set_add(d, in, f, DROP_RUNT);
@@ -140,7 +142,7 @@ static _cold_ bool input_reserved(struct bridge *br, struct bport *in, struct fr
 	if (in->host || reserved_passes(br, in, f->dst))
 		return false;
 	if (in->state == BPORT_DISABLED) {
-		drop_set_add(d, in, f, DROP_PORT_DISABLED);
+		drop_set_add(d, in, f, state_refuses(in));
 		return true;
 	}
 	if (!br->set.no_linklocal_learn && state_learns(in) && !vlan_refused(br, f))
@@ -213,6 +215,10 @@ void bridge_input(struct bridge *br, struct bport *in, struct batch *b)
 	b->n_shown = 0;
 	bridge_set_now(br, b->now_ns);
 	parse_batch(br, in, b, &d);
+	if (unlikely(br->mirrors.n)) {
+		mirror_begin(br);
+		mirror_rx(br, in, b);
+	}
 	if (unlikely(br->set.monitor))
 		drop_all(in, b, &d, DROP_MONITOR);
 	else if (unlikely(br->kind != BRIDGE_OWN))
@@ -223,5 +229,7 @@ void bridge_input(struct bridge *br, struct bport *in, struct batch *b)
 		decide_batch(br, in, b, &d);
 	if (unlikely(intercept_is_on(&br->intercept, in->host ? INTERCEPT_HOST : INTERCEPT_NIC)))
 		bridge_divert(br, in, b, &d);
+	if (unlikely(br->hooks[HOOK_PRE_ROUTING]) && !in->host)
+		bridge_pre_routing(br, in, b, &d);
 	drop_set_put(&d, br);
 }

@@ -49,6 +49,7 @@ struct origin {
 	uint8_t reserved;    /* destination 01:80:C2:00:00:0X: X + 1; else 0 */
 	uint8_t ring;        /* the RX ring it was shown in */
 	uint8_t how;         /* enum origin_how */
+	uint8_t mirrored;    /* as in struct frame */
 };
 
 struct origins;

@@ -427,7 +427,7 @@ void adopt_follow_exempt(struct vbridge *vb)
 	if (!vb->adopted->trunk)
 		return;
 	if (vb->exempt)
-		prog = expression_program(vb->exempt, &n);
+		prog = program_insns(expression_program(vb->exempt), &n);
 	if (trunk_set_exempt(vb->adopted->trunk, prog, n, &why))
 		log_info(
 			"%s: exempt frames come to the daemon and go on from there: the expression "

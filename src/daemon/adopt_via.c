@@ -2,6 +2,7 @@
 #include "daemon/adopt_via.h"
 
 #include "base/log.h"
+#include "core/program.h"
 #include "daemon/adopt.h"
 #include "daemon/expression.h"
 #include "daemon/ports.h"
@@ -23,7 +24,7 @@ static void set_exempt(const struct vbridge *vb, struct port *place)
 	uint32_t n = 0;
 
 	if (vb->exempt)
-		prog = expression_program(vb->exempt, &n);
+		prog = program_insns(expression_program(vb->exempt), &n);
 	if (trunk_xdp_set_exempt(place, prog, n, &why))
 		log_info("%s: taken by tc while frames are exempt: the expression %s", place->name,
 			 why);

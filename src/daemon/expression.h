@@ -5,17 +5,29 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "core/frame.h"
+#include "core/program.h"
 
 struct expression;
 
-/* Main thread. NULL with why filled: the sentence fragment of libpcap. */
+/*
+ * Main thread. NULL with why filled: "column 5: syntax error at \"prt\"". Columns are characters
+ * from 1; without one, nobody can say where it is wrong.
+ */
 struct expression *expression_new(const char *text, char *why, size_t size);
 /* No worker uses it any more. Returns NULL; NULL is fine. */
 struct expression *expression_free(struct expression *e);
 const char *expression_text(const struct expression *e);
-struct sock_filter; /* linux/filter.h */
-/* As classic BPF; the expression's, while it lives. */
-const struct sock_filter *expression_program(const struct expression *e, uint32_t *ret_n);
+/* The expression's, while it lives. */
+const struct program *expression_program(const struct expression *e);
+/* The program, which is the caller's from now on; frees the rest. */
+struct program *expression_take(struct expression *e);
 /* For struct intercept_match: ctx is the expression. Any thread. */
 bool expression_match(void *ctx, const struct frame *f);
+
+/*
+ * Where an expression is wrong for which libpcap said `message`: the number of the character, from
+ * 1; the one behind the last: it ends too soon; 0: unknown. (expression_column.c)
+ */
+size_t expression_column(const char *text, const char *message);
+/* libpcap's words for what is no expression at all. */
+bool expression_is_syntax(const char *message);

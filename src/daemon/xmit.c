@@ -85,7 +85,7 @@ static bool copy_frame(struct xmit *x, const struct frame *f, struct frame *ret)
 	return true;
 }
 
-/* The slot of a frame that may be shared, -1 for others (what the bridge itself sends). */
+/* The slot of a frame that may be shared, -1 for others (what the bridge itself sends, mirrors). */
 static int shared_index(const struct xmit *x, const struct frame *f)
 {
 	if (f >= x->batch->frames && f < x->batch->frames + BATCH_MAX)
@@ -101,10 +101,18 @@ static int shared_index(const struct xmit *x, const struct frame *f)
  */
 static int finish(struct xmit *x, struct worker_port *wp, struct frame **f)
 {
-	struct frame *orig = *f, *copy;
+	struct frame *orig = *f, *copy, own;
 	int i = shared_index(x, orig), r;
 
-	if (i < 0 || x->bufs.refs(x->bufs.ctx, orig->buf) == 1) {
+	if (x->bufs.refs(x->bufs.ctx, orig->buf) == 1) {
+		wp->offload.csum_finished++;
+		return offload_finish_csum(orig);
+	}
+	if (i < 0) { /* a mirror's: nobody else has the descriptor, but others have the buffer */
+		if (!copy_frame(x, orig, &own))
+			return DROP_NO_BUFFER;
+		x->bufs.put(x->bufs.ctx, &orig->buf, 1);
+		*orig = own;
 		wp->offload.csum_finished++;
 		return offload_finish_csum(orig);
 	}

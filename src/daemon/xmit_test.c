@@ -205,6 +205,25 @@ static void forms_are_finished_once_for_many(void **state)
 	assert_int_equal(l->a.wp.offload.csum_finished + l->b.wp.offload.csum_finished, 1);
 }
 
+static void a_mirrored_checksum_is_finished_in_a_copy(void **state)
+{
+	struct lab *l = *state;
+	struct mirror *m = mirror_new("m", "c", 1);
+	struct sink c = {0};
+
+	l->b.port.caps = 0;
+	sink_init(l, &c, "c", 0);
+	strcpy(m->sources[0].port, "in");
+	m->sources[0].dirs = MIRROR_RX;
+	assert_int_equal(bridge_mirror_add(l->k->br, m), 0);
+	partial(l, MAC_BROADCAST);
+	run(l);
+	assert_int_equal(l->a.csums[0], (uint16_t) ~(26 + 0x1234));
+	assert_int_equal(l->b.csums[0], l->a.csums[0]);
+	assert_int_equal(c.csums[0], l->a.csums[0]);
+	assert_int_not_equal(c.bufs[0], l->a.bufs[0]);
+}
+
 static void a_checksum_out_of_range_is_dropped(void **state)
 {
 	struct lab *l = *state;
@@ -299,6 +318,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(finished_once_for_many, setup, teardown),
 		cmocka_unit_test_setup_teardown(forms_are_finished_once_for_many, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_mirrored_checksum_is_finished_in_a_copy, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_checksum_out_of_range_is_dropped, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(a_full_queue_is_kicked_once, setup, teardown),

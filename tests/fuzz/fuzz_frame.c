@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Any frames, 0 to 65,549 bytes, through both passes of a bridge whose ports change all the time,
- * with a netmap program that takes frames and gives them back, edited, late, or ones it made up.
- * ASan watches the reads; the test kit aborts if a reference of a buffer is lost or given back
- * twice. The input is a list of operations; each takes what it needs from the front, zeros when
- * the input has ended.
+ * Any frames, 0 to 65,549 bytes, through both passes of a bridge whose ports, rules and mirrors
+ * change all the time, with a netmap program that takes frames and gives them back, edited, late,
+ * or ones it made up. ASan watches the reads; the test kit aborts if a reference of a buffer is
+ * lost or given back twice. The input is a list of operations; each takes what it needs from the
+ * front, zeros when the input has ended.
  */
 #include <stddef.h>
 
@@ -298,10 +298,65 @@ static void op_fdb(struct fuzz *z)
 	uint64_t mac = address(z);
 	enum fdb_kind kind = what >> 1 & 3;
 
+	/* What leaves is told with its port's name; only local ones are not told. */
 	if (what & 1)
 		fdb_del(fdb, mac, vid, port);
 	else if (kind == FDB_LOCAL || bridge_port(z->k->br, port)) /* as who gives commands */
 		fdb_add(fdb, mac, vid, port, kind, what & 8);
+}
+
+/* Rules without filters (fuzz_program.c has those) that fit some frames, at any hook. */
+static void op_rules(struct fuzz *z)
+{
+	uint8_t bits = bytes_u8(&z->in);
+	struct hook_set *s = bits & 0xe0 ? hook_set_new(bits >> 5) : NULL;
+
+	for (uint32_t i = 0; s && i < s->n; i++) {
+		struct hook_rule *r = &s->rules[i];
+		uint8_t what = bytes_u8(&z->in);
+
+		r->verdict = what % HOOK_VERDICT_N;
+		r->has_mark = what & 4;
+		r->mark = what >> 3 & 1;
+		r->set_mark = what >> 4 & 1;
+		r->vlan = what & 32 ? 0 : HOOK_ANY_VLAN;
+		snprintf(r->in_name, sizeof(r->in_name), "%s", what & 64 ? "1" : "");
+		snprintf(r->mirror_name, sizeof(r->mirror_name), "%c", 'a' + (what >> 6 & 1));
+		r->inherits = (int32_t)i;
+	}
+	kit_sent(z->k);
+	hook_set_free(bridge_set_hook(z->k->br, bits % HOOK_N, s));
+}
+
+/* A mirror of that name goes, or comes: ports have names that say their place. */
+static void op_mirror(struct fuzz *z)
+{
+	uint8_t what = bytes_u8(&z->in), who = bytes_u8(&z->in);
+	char name[2] = {(char)('a' + what % 3)}, to[2] = {(char)('0' + who % (N_PORTS + 1))};
+	struct mirror *m;
+
+	kit_sent(z->k);
+	m = bridge_mirror_del(z->k->br, name);
+	if (m) {
+		mirror_free(m);
+		return;
+	}
+	m = mirror_new(name, to, 1);
+	kit_check(m != NULL, "out of memory");
+	m->sources[0].port[0] = (char)('0' + (who >> 4) % (N_PORTS + 1));
+	m->sources[0].dirs = what >> 2 & MIRROR_BOTH;
+	m->has_vlans = what & 16;
+	m->vlans[0] = 1;
+	m->snap = what & 32 ? what : 0;
+	kit_check(bridge_mirror_add(z->k->br, m) == 0, "a mirror was refused");
+}
+
+/* A port of the place i. */
+static struct bport *join(struct fuzz *z, uint32_t i)
+{
+	char name[2] = {(char)('0' + i)};
+
+	return kit_port(z->k, name, i == 0);
 }
 
 /* Takes a port out, or puts one in where there is none. */
@@ -314,7 +369,7 @@ static void op_join(struct fuzz *z)
 		bridge_port_del(z->k->br, z->ports[i]);
 		z->ports[i] = NULL;
 	} else {
-		z->ports[i] = kit_port(z->k, "p", i == 0);
+		z->ports[i] = join(z, i);
 	}
 }
 
@@ -329,6 +384,17 @@ static void (*const ops[])(struct fuzz *z) = {
 	op_settings, op_join,   op_time,   op_give,  op_give,  op_intercept, op_program,
 };
 
+/* The highest numbers are what was added later: inputs of the corpus still mean what they did. */
+static void step(struct fuzz *z, uint8_t n)
+{
+	if (n < 252)
+		ops[n % array_size(ops)](z);
+	else if (n < 254)
+		op_rules(z);
+	else
+		op_mirror(z);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz z = {.k = kit_new(CAPACITY)};
@@ -339,9 +405,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	kit_check(z.os[0] && z.os[1], "out of memory");
 	bytes_init(&z.in, data, size);
 	for (uint32_t i = 0; i <= N_PORTS; i++)
-		z.ports[i] = kit_port(z.k, "p", i == 0);
+		z.ports[i] = join(&z, i);
 	for (uint32_t i = 0; i < STEPS_MAX && bytes_left(&z.in) > 0; i++)
-		ops[bytes_u8(&z.in) % array_size(ops)](&z);
+		step(&z, bytes_u8(&z.in));
 	while (z.n_held > 0)
 		kit_put(z.k, &z.held[--z.n_held].buf, 1);
 	kit_free(z.k);

@@ -208,15 +208,15 @@ static void forget_txs(struct sim *s)
 	s->storm = false;
 }
 
-/* Notes what the bridge's lists hold, with a copy of the bytes, and gives the buffers back. */
-static void collect(struct sim *s, unsigned bridge)
+/* Notes what lists of ports hold, with a copy of the bytes. */
+static void note_lists(struct sim *s, unsigned bridge)
 {
 	struct kit *k = s->bridges[bridge].k;
 
 	for (uint32_t i = 0; i < k->out->n_used; i++) {
 		struct egress_list *l = &k->out->lists[k->out->used[i]];
 
-		for (uint32_t j = 0; j < l->n; j++) {
+		for (uint32_t j = 0; j < l->n && !EGRESS_IS_RING(k->out->used[i]); j++) {
 			const struct frame *f = l->frames[j];
 			struct tx *t = &s->txs[s->n_txs];
 
@@ -232,29 +232,49 @@ static void collect(struct sim *s, unsigned bridge)
 			memcpy(t->data, f->data, f->len);
 		}
 	}
-	kit_sent(k);
+}
+
+/* The program takes what is on its list of a side, into the next batch. */
+static uint32_t take(struct kit *k, enum intercept_side side, struct origin *o)
+{
+	struct egress_list *l = &k->out->lists[EGRESS_RING(side, 0)];
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		bridge_origin(k->br, l->frames[i], k->now_ns, &o[i]);
+		o[i].how = ORIGIN_BUFFER;
+		kit_ref(k, l->frames[i]->buf, 1);
+		k->in->frames[i] = *l->frames[i];
+	}
+	return l->n;
+}
+
+/* While a program takes everything, only mirrors send before it has had the frame. */
+static bool goes_round(const struct kit *k)
+{
+	bool taken = false, passed = false;
+
+	for (uint32_t i = 0; i < k->out->n_used; i++) {
+		const uint16_t no = k->out->used[i];
+
+		if (EGRESS_IS_RING(no))
+			taken = true;
+		else
+			passed |= !bridge_port(k->br, no)->span;
+	}
+	return taken && passed;
 }
 
 /* What the program has seen on one side comes back, and takes the place of what was on the lists.
  */
 static bool give_back(struct kit *k, enum intercept_side side)
 {
-	struct egress_list *ring = &k->out->lists[EGRESS_RING(side, 0)];
-	struct batch *b = k->in;
 	struct origin o[BATCH_MAX];
+	struct batch *b = k->in;
 
-	if (ring->n == 0)
+	b->n = take(k, side, o);
+	if (b->n == 0)
 		return false;
-	for (b->n = 0; b->n < ring->n; b->n++) {
-		struct frame *f = ring->frames[b->n];
-
-		bridge_origin(k->br, f, k->now_ns, &o[b->n]);
-		o[b->n].how = ORIGIN_BUFFER;
-		b->frames[b->n] = *f;
-	}
-	ring->n = 0;
-	kit_check(kit_got_all(k) == 0, "a frame went round the program");
-	egress_reset(k->out);
+	kit_sent(k);
 	b->now_ns = k->now_ns;
 	if (side == INTERCEPT_NIC)
 		bridge_inject(k->br, b, o);
@@ -267,16 +287,31 @@ static bool give_back(struct kit *k, enum intercept_side side)
 	return true;
 }
 
-void run_bridge(const struct sim *s, struct kit *k, struct bport *p)
+void run_bridge(struct kit *k, struct bport *p)
 {
 	kit_run(k, p);
-	if (s->program && !give_back(k, INTERCEPT_NIC))
+	if (!give_back(k, INTERCEPT_NIC))
 		give_back(k, INTERCEPT_HOST);
+}
+
+/* What bridges sent, with a program in between if there is one; buffers go back. */
+static void collect(struct sim *s, unsigned bridge)
+{
+	struct kit *k = s->bridges[bridge].k;
+
+	if (bridge_intercept(k->br)->set.mode <= INTERCEPT_ALL)
+		kit_check(!goes_round(k), "a frame went round the program");
+	note_lists(s, bridge);
+	for (enum intercept_side side = 0; side < INTERCEPT_SIDE_N; side++) {
+		if (give_back(k, side))
+			note_lists(s, bridge);
+	}
+	kit_sent(k);
 }
 
 static void run_frame(struct sim *s, unsigned bridge, struct bport *p)
 {
-	run_bridge(s, s->bridges[bridge].k, p);
+	kit_run(s->bridges[bridge].k, p);
 	collect(s, bridge);
 }
 
@@ -330,9 +365,9 @@ static void spread(struct sim *s)
 	}
 }
 
-/* Options of send: len N, tag V, stag V, prio P (of the tag before), gso SIZE. */
+/* Options of send: len N, tag V, stag V, prio P (of the tag before), gso SIZE, udp PORT. */
 struct send_options {
-	uint32_t len, gso_size, n_tags;
+	uint32_t len, gso_size, n_tags, udp;
 	uint16_t tags[2];
 	bool service[2]; /* 802.1ad */
 };
@@ -348,6 +383,8 @@ static struct send_options send_options(struct sim *s)
 			o.len = (uint32_t)min_of(v, FRAME_SIZE_MAX);
 		else if (is(s, i, "gso"))
 			o.gso_size = (uint32_t)v;
+		else if (is(s, i, "udp"))
+			o.udp = (uint32_t)v;
 		else if (is(s, i, "tag") && o.n_tags < 2)
 			o.tags[o.n_tags++] = (uint16_t)v;
 		else if (is(s, i, "stag") && o.n_tags < 2)
@@ -374,6 +411,12 @@ static void write_frame(struct frame *f, const struct send_options *o)
 	}
 	if (f->len >= at + 2)
 		memcpy(f->data + at, "\x08\x00", 2);
+	if (o->udp && f->len >= at + 42) {
+		f->data[at + 2] = 0x45;
+		f->data[at + 2 + 9] = 17;
+		f->data[at + 24] = (uint8_t)(o->udp >> 8); /* destination port */
+		f->data[at + 25] = (uint8_t)o->udp;
+	}
 	if (o->gso_size && f->len >= at + 42) {
 		f->gso = FRAME_GSO_TCPV4;
 		f->gso_size = (uint16_t)o->gso_size;
@@ -382,7 +425,7 @@ static void write_frame(struct frame *f, const struct send_options *o)
 	}
 }
 
-/* send 0.a aa->bb [len N] [tag V] [gso SIZE] */
+/* send 0.a aa->bb [len N] [tag V] [gso SIZE] [udp PORT] */
 static void cmd_send(struct sim *s)
 {
 	struct send_options o = send_options(s);
@@ -793,13 +836,16 @@ static const struct {
 	const char *name;
 	void (*run)(struct sim *s);
 } commands[] = {
-	{"bridge", cmd_bridge}, {"run", cmd_run},     {"send", cmd_send},
-	{"expect", cmd_expect}, {"fdb", cmd_fdb},     {"set", cmd_set},
-	{"port", cmd_port},     {"addif", cmd_addif}, {"delif", cmd_delif},
-	{"events", cmd_events}, {"check", cmd_check}, {"vlan", cmd_vlan},
+	{"bridge", cmd_bridge},   {"run", cmd_run},     {"send", cmd_send},
+	{"expect", cmd_expect},   {"fdb", cmd_fdb},     {"set", cmd_set},
+	{"port", cmd_port},       {"addif", cmd_addif}, {"delif", cmd_delif},
+	{"events", cmd_events},   {"check", cmd_check}, {"vlan", cmd_vlan},
 
-	{"stp", cmd_stp},       {"bpdu", cmd_bpdu},   {"cut", cmd_cut},
-	{"join", cmd_cut},      {"kill", cmd_kill},   {"revive", cmd_kill},
+	{"stp", cmd_stp},         {"bpdu", cmd_bpdu},   {"cut", cmd_cut},
+	{"join", cmd_cut},        {"kill", cmd_kill},   {"revive", cmd_kill},
+
+	{"rule", cmd_rule},       {"hits", cmd_hits},   {"mirror", cmd_mirror},
+	{"program", cmd_program},
 };
 
 static void run_line(struct sim *s, char *line)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What the files of the simulator share: sim.c (the language, frames), sim_stp.c (spanning tree).
+/* What the files of the simulator share: sim.c (the language, frames), sim_hooks.c (rules,
+ * mirrors), sim_stp.c (spanning tree).
  */
 #pragma once
 
@@ -23,6 +24,7 @@ struct bridge_sim {
 	bool dead;     /* stopped: its links are up, but it neither hears nor says anything */
 	uint32_t events_seen[BRIDGE_EVENT_N];
 	uint64_t drops_seen[DROP_N];
+	uint64_t hits_seen[HOOK_N][HOOK_RULES_MAX];
 };
 
 /* A frame that a bridge sent. */
@@ -76,7 +78,7 @@ void lan_of(const struct bport *p, char lan[BPORT_NAME_SIZE]);
 bool is_cut(const struct sim *s, const char *lan);
 uint64_t address(struct sim *s, const char *text);
 /* The frame that is waiting, through the bridge and, if there is one, its program. */
-void run_bridge(const struct sim *s, struct kit *k, struct bport *p);
+void run_bridge(struct kit *k, struct bport *p);
 
 /* sim_stp.c */
 void stp_watch(struct bridge_sim *b);
@@ -88,3 +90,9 @@ void cmd_cut(struct sim *s);
 void cmd_kill(struct sim *s);
 /* check ... of the spanning tree; false: it is something else. */
 bool stp_check(struct sim *s);
+
+/* sim_hooks.c */
+void cmd_program(struct sim *s);
+void cmd_rule(struct sim *s);
+void cmd_hits(struct sim *s);
+void cmd_mirror(struct sim *s);
