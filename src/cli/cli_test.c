@@ -233,6 +233,15 @@ static void requests(void **state)
 						     "1\",\"port\":\"a\",\"kind\":\"static\"}"},
 		{"fdb replace 2:0:0:0:0:1 dev a sticky", "\"kind\":\"sticky\",\"replace\":true}"},
 		{"fdb flush dev a", "\"fdb.flush\",\"args\":{\"port\":\"a\",\"bridge\":\"br0\"}"},
+		{"rule add br0 forward drop in a vlan 7 filter 'tcp port 23'",
+		 "\"rule.add\",\"args\":{\"bridge\":\"br0\",\"hook\":\"forward\",\"verdict\":"
+		 "\"drop\","
+		 "\"in\":\"a\",\"vlan\":7,\"filter\":\"tcp port 23\"}"},
+		{"rule del br0 local_in all", "\"rule.del\",\"args\":{\"bridge\":\"br0\",\"hook\":"
+					      "\"local_in\",\"name\":\"all\"}"},
+		{"mirror add br0 ids to tap:m rx a,b snap 64 replace",
+		 "\"mirror.add\",\"args\":{\"bridge\":\"br0\",\"name\":\"ids\",\"to\":\"tap:m\","
+		 "\"rx\":\"a,b\",\"snap\":64,\"replace\":true}"},
 		{"log all debug", "\"log.set\",\"args\":{\"level\":\"debug\"}"},
 		{"drops br0 all", "\"drops\",\"args\":{\"bridge\":\"br0\",\"all\":true}"},
 	};

@@ -219,6 +219,45 @@ static const struct arg_spec args_adopt[] = {{"bridge", NULL, ARG_DEV, ARG_REQUI
 					     END};
 static const struct arg_spec args_release[] = {{"bridge", NULL, ARG_DEV, ARG_REQUIRED, "BR|DEV"},
 					       END};
+#define HOOKS "pre_routing|local_in|forward|local_out|post_routing"
+#define HOOK                                                                                       \
+	{                                                                                          \
+		"hook", NULL, ARG_CHOICE, ARG_REQUIRED, NULL, HOOKS                                \
+	}
+static const struct arg_spec args_rule_add[] = {
+	BRIDGE,
+	HOOK,
+	{"verdict", NULL, ARG_CHOICE, ARG_REQUIRED, NULL, "accept|drop|mirror|mark"},
+	{"to", "to", ARG_TEXT, 0, "MIRROR"},
+	{"set", "set", ARG_UINT, 0, "MARK"},
+	{"in", "in", ARG_PORT, 0, "DEV"},
+	{"out", "out", ARG_PORT, 0, "DEV"},
+	{"vlan", "vlan", ARG_UINT, 0, "VLAN"},
+	{"mark", "mark", ARG_UINT, 0, "MARK"},
+	{"name", "name", ARG_TEXT, 0, "NAME"},
+	{"pos", "pos", ARG_UINT, 0, "N"},
+	{"filter", "filter", ARG_TEXT, 0, "EXPRESSION"},
+	END};
+static const struct arg_spec args_rule_del[] = {
+	BRIDGE, HOOK, {"name", NULL, ARG_TEXT, ARG_REQUIRED, "NAME|all"}, END};
+static const struct arg_spec args_rule_replace[] = {
+	BRIDGE, HOOK, {"file", NULL, ARG_FILE, ARG_REQUIRED, "FILE"}, END};
+static const struct arg_spec args_rule_show[] = {
+	{"bridge", NULL, ARG_BRIDGE, 0, "BR"}, {"hook", NULL, ARG_CHOICE, 0, NULL, HOOKS}, END};
+static const struct arg_spec args_mirror_add[] = {
+	BRIDGE,
+	{"name", NULL, ARG_TEXT, ARG_REQUIRED, "NAME"},
+	{"to", "to", ARG_PORT, ARG_REQUIRED, "DEV|tap:NAME"},
+	{"rx", "rx", ARG_PORT, 0, "DEV,..."},
+	{"tx", "tx", ARG_PORT, 0, "DEV,..."},
+	{"both", "both", ARG_PORT, 0, "DEV,..."},
+	{"vlan", "vlan", ARG_TEXT, 0, "VLAN,..."},
+	{"snap", "snap", ARG_UINT, 0, "BYTES"},
+	{"filter", "filter", ARG_TEXT, 0, "EXPRESSION"},
+	{"replace", "replace", ARG_FLAG},
+	END};
+static const struct arg_spec args_mirror_del[] = {
+	BRIDGE, {"name", NULL, ARG_TEXT, ARG_REQUIRED, "NAME"}, END};
 static const struct arg_spec args_none[] = {END};
 
 const struct command commands[] = {
@@ -314,6 +353,33 @@ const struct command commands[] = {
 	 "Without a setting it shows them. An expression is one quoted word in the syntax of "
 	 "pcap-filter(7). `access` lists who may open the bridge besides root. See "
 	 "viaduct-netmap(4)."},
+
+	{"rule show", "list|lst|ls", args_rule_show, cmd_rule_show, "rule.show",
+	 "list the rules of hooks, with counters", NULL},
+	{"rule add", NULL, args_rule_add, cmd_rule_add, "rule.add",
+	 "add a rule to a hook of a bridge",
+	 "At the end, or at place N. The first rule that accepts or drops a frame decides; without "
+	 "one "
+	 "it goes on. An expression is one quoted word in the syntax of pcap-filter(7). `mirror` "
+	 "copies "
+	 "to a mirror, `mark` sets a number that later rules can ask for; both go on to the next "
+	 "rule. "
+	 "Without a name it gets one, which is printed."},
+	{"rule del", "delete", args_rule_del, cmd_simple, "rule.del", "remove a rule", NULL},
+	{"rule replace", NULL, args_rule_replace, cmd_rule_replace, "rule.replace",
+	 "put the rules of a file in place of all rules of a hook, at once",
+	 "Each line is what stands behind `rule add BR HOOK`; # begins a comment, - is the "
+	 "standard "
+	 "input. Rules of the same name and text keep their counters."},
+	{"mirror show", "list|lst|ls", args_rings, cmd_mirror_show, "mirror.show",
+	 "list mirrors, with counters", NULL},
+	{"mirror add", NULL, args_mirror_add, cmd_mirror_add, "mirror.add",
+	 "copy what ports receive and send to another port",
+	 "The destination does nothing else meanwhile; tap:NAME makes a TAP. Sources are ports "
+	 "(received, sent, or both) and VLANs (received); a mirror without any is for rules. "
+	 "`snap` cuts copies."},
+	{"mirror del", "delete", args_mirror_del, cmd_simple, "mirror.del", "remove a mirror",
+	 NULL},
 
 	{"stats", NULL, args_name, cmd_stats, NULL, "counters of each port",
 	 "With -d also what the driver and the offload code did."},

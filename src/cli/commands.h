@@ -46,6 +46,13 @@ int cmd_vlan_change(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_rings(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_intercept(struct cli *c, const struct command *cmd, json_t *args);
 
+/* rule.c: hooks and mirrors */
+int cmd_rule_add(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_rule_replace(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_rule_show(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_mirror_add(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_mirror_show(struct cli *c, const struct command *cmd, json_t *args);
+
 /* adopt.c: bridges and devices of the kernel */
 int cmd_adopt(struct cli *c, const struct command *cmd, json_t *args);
 

@@ -101,5 +101,5 @@ int cmd_vlan_show(struct cli *c, const struct command *cmd, json_t *args)
 	else
 		vlan_table(c, rows);
 	json_decref(rows);
-	return r;
+	return 0;
 }

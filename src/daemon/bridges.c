@@ -16,8 +16,10 @@
 #include "daemon/events.h"
 #include "daemon/expression.h"
 #include "daemon/keys.h"
+#include "daemon/mirrors.h"
 #include "daemon/netmap_sock.h"
 #include "daemon/ports.h"
+#include "daemon/rules.h"
 #include "daemon/snapshot.h"
 #include "daemon/tree.h"
 #include "daemon/tree_keep.h"
@@ -184,6 +186,8 @@ static void vbridge_free(struct vbridge *vb)
 	expression_free(vb->exempt);
 	adopt_free(vb->adopted);
 	access_free(vb->access);
+	rules_free(vb);
+	mirrors_drop(vb);
 	netmap_sock_follow(vb->d->netmap_sock);
 	free(vb);
 }

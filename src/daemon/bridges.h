@@ -39,6 +39,8 @@ struct vbridge {
 	uint32_t n_rings; /* of a netmap port that is opened on it, of each kind */
 	struct expression *filter, *exempt; /* of interception; NULL: none */
 	struct adopted *adopted;            /* NULL: a bridge of ours; else daemon/adopt.h */
+	json_t *rules[HOOK_N];              /* of each hook, daemon/rules.h; NULL: none yet */
+	json_t *mirrors;                    /* daemon/mirrors.h; NULL: none yet */
 	struct snapshot_file *learned;      /* by an earlier daemon; NULL: nothing, or no longer */
 	struct tree_kept *kept; /* its spanning tree, while that is held; see tree_keep.c */
 	uint64_t saved_at;      /* frames received when what it learned was saved; see snapshot.c */

@@ -59,7 +59,7 @@ struct cmd_table {
 };
 
 extern const struct cmd_table cmds_bridge, cmds_port, cmds_fdb, cmds_vlan, cmds_status, cmds_config,
-	cmds_netmap, cmds_adopt;
+	cmds_netmap, cmds_adopt, cmds_rule;
 
 /* The command called name; NULL with CTL_E_COMMAND in *err. */
 const struct cmd *cmd_find(const char *name, struct ctl_error *err);

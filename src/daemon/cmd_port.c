@@ -158,6 +158,8 @@ static json_t *port_row(struct vport *vp)
 
 	read_job(&job, vp);
 	json_object_set_new(data, "state", json_string(bport_state_name(bp->state)));
+	if (bp->span)
+		json_object_set_new(data, "span", json_true());
 	if (!vp->vb->adopted)
 		json_object_set_new(data, "fdb_n_learned", json_integer(job.n_learned));
 	tree_show_port(vp, data);

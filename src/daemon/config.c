@@ -13,6 +13,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "daemon/keys.h"
+#include "daemon/rules.h"
 #include "daemon/tree.h"
 #include "daemon/vlans.h"
 
@@ -38,7 +39,8 @@ static const struct key fdb_keys[] = {
 static const struct key bridge_own_keys[] = {
 	{"fdb_size", KEY_INT, KEY_PLAIN, 16, 1 << 26}, {"ports", KEY_STRINGS, KEY_PLAIN, 0, 0},
 	{"fdb", KEY_STRINGS, KEY_PLAIN, 0, 0},         {"intercept", KEY_STRINGS, KEY_PLAIN, 0, 0},
-	{"access", KEY_STRINGS, KEY_PLAIN, 0, 0},
+	{"access", KEY_STRINGS, KEY_PLAIN, 0, 0},      {"rules", KEY_STRINGS, KEY_PLAIN, 0, 0},
+	{"mirrors", KEY_STRINGS, KEY_PLAIN, 0, 0},
 };
 static const struct key access_keys[] = {
 	{"users", KEY_STRINGS, KEY_PLAIN, 0, 0},
@@ -430,6 +432,58 @@ static int access_list(struct parse *p, yaml_node_t *k, yaml_node_t *v, json_t *
 	return r;
 }
 
+/* ---- rules and mirrors ---- */
+
+struct rows {
+	const char *what; /* "a rule" */
+	const struct key_table *keys;
+	json_t *to;
+};
+
+struct row {
+	const struct rows *rows;
+	json_t *values;
+};
+
+static int row_member(struct parse *p, const char *key, yaml_node_t *k, yaml_node_t *v, void *ctx)
+{
+	const struct row *row = ctx;
+	const struct key *def = key_find(row->rows->keys, 1, key);
+
+	if (!def)
+		return unknown_key(p, k, row->rows->keys, 1);
+	return take_value(p, def, v, row->rows->what, row->values);
+}
+
+static int row_item(struct parse *p, yaml_node_t *n, void *ctx)
+{
+	const struct rows *rows = ctx;
+	json_t *values = json_object();
+	struct row row = {rows, values};
+	struct ctl_error err;
+	int r;
+
+	json_array_append_new(rows->to, json_pack("{s:o, s:I}", "values", values, "line",
+						  (json_int_t)line_of(n)));
+	r = each_member(p, n, rows->what, row_member, &row);
+	if (!r && keys_check(rows->keys, 1, values, rows->what, &err))
+		r = fail_at(p, line_of(n), "%s", err.text);
+	return r;
+}
+
+/* The rules of one hook. */
+static int rules_member(struct parse *p, const char *key, yaml_node_t *k, yaml_node_t *v, void *ctx)
+{
+	struct rows rows = {"a rule", &keys_rule, json_array()};
+	struct ctl_error err;
+	enum hook h;
+
+	json_object_set_new(ctx, key, rows.to);
+	if (rules_hook(key, &h, &err))
+		return fail_at(p, line_of(k), "%s", err.text);
+	return each_item(p, v, key, row_item, &rows);
+}
+
 /* ---- bridges ---- */
 
 static int bridge_member(struct parse *p, const char *key, yaml_node_t *k, yaml_node_t *v,
@@ -449,6 +503,13 @@ static int bridge_member(struct parse *p, const char *key, yaml_node_t *k, yaml_
 		return intercept_settings(p, v, it->own, it->object);
 	if (!strcmp(key, "access"))
 		return access_list(p, k, v, it->own);
+	if (!strcmp(key, "rules"))
+		return each_member(p, v, key, rules_member, json_object_get(it->own, key));
+	if (!strcmp(key, "mirrors")) {
+		struct rows rows = {"a mirror", &keys_mirror, json_object_get(it->own, key)};
+
+		return each_item(p, v, key, row_item, &rows);
+	}
 	if (def->rule == KEY_VLANS)
 		return vlan_list(p, k, v, it->object, it->values);
 	return take_value(p, def, v, it->object, it->values);
@@ -457,9 +518,10 @@ static int bridge_member(struct parse *p, const char *key, yaml_node_t *k, yaml_
 static int bridge_item(struct parse *p, const char *name, yaml_node_t *k, yaml_node_t *v, void *ctx)
 {
 	json_t *values = json_object();
-	json_t *bridge = json_pack("{s:s, s:I, s:o, s:[], s:[], s:{s:{}, s:{}}}", "name", name,
-				   "line", (json_int_t)line_of(k), "values", values, "ports", "fdb",
-				   "intercept", "values", "lines");
+	json_t *bridge =
+		json_pack("{s:s, s:I, s:o, s:[], s:[], s:{s:{}, s:{}}, s:{}, s:[]}", "name", name,
+			  "line", (json_int_t)line_of(k), "values", values, "ports", "fdb",
+			  "intercept", "values", "lines", "rules", "mirrors");
 	char object[32];
 	struct item it = {bridge, values, object};
 	struct ctl_error err;

@@ -6,10 +6,11 @@
  * A parsed configuration is a JSON object:
  *   {"daemon": {key: value}, "bridges": [{"name", "line", "values": {…}, "ports": [{"name" or
  *    "match", "tap", "driver", "file", "values": {…}, "line"}], "fdb": [{"mac", "port", "kind",
- *    "vlan", "line"}], "intercept": {"values": {…}, "lines": {key: line}}}],
+ *    "vlan", "line"}], "intercept": {"values": {…}, "lines": {key: line}},
+ *    "rules": {hook: [{"values": {…}, "line"}]}, "mirrors": [{"values": {…}, "line"}]}],
  *    "adopt": [{"name", "line", "intercept": as above}]}
- * "ports", "fdb" and "intercept" are always there; "driver", "file", "port", "kind" and "vlan" if
- * written.
+ * "ports", "fdb", "intercept", "rules" and "mirrors" are always there; "driver", "file", "port",
+ * "kind" and "vlan" if written.
  */
 #pragma once
 

@@ -222,6 +222,59 @@ static void interception_errors(void **state)
 	    "v.yaml:3: unknown key \"intercep\", did you mean \"intercept\"?");
 }
 
+static void rules_and_mirrors(void **state)
+{
+	struct config *c = good("bridges:\n"
+				"  br0:\n"
+				"    rules:\n"
+				"      forward:\n"
+				"        - {verdict: drop, in: p1, vlan: 0, filter: tcp port 23}\n"
+				"        - {verdict: mark, set: 0xffffffff, name: x}\n"
+				"      local_in:\n"
+				"    mirrors:\n"
+				"      - name: ids\n"
+				"        to: tap:mon0\n"
+				"        both: p1,p2\n"
+				"        snap: 64\n");
+	const json_t *b = config_bridge(c, "br0"), *rules = json_object_get(b, "rules");
+	const json_t *list = json_object_get(rules, "forward"), *m;
+	json_t *want = json_pack("{s:s, s:s, s:i, s:s}", "verdict", "drop", "in", "p1", "vlan", 0,
+				 "filter", "tcp port 23");
+
+	assert_int_equal(json_array_size(list), 2);
+	assert_true(json_equal(json_object_get(json_array_get(list, 0), "values"), want));
+	assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 1), "line")), 6);
+	assert_int_equal(json_array_size(json_object_get(rules, "local_in")), 0);
+	assert_true(
+		json_is_array(json_object_get(rules, "local_in"))); /* no rules there, says it */
+	m = json_object_get(json_array_get(json_object_get(b, "mirrors"), 0), "values");
+	assert_string_equal(string_of(m, "both"), "p1,p2");
+	assert_int_equal(json_integer_value(json_object_get(m, "snap")), 64);
+	json_decref(want);
+	config_free(c);
+}
+
+#define FORWARD(rule) "bridges:\n  br0:\n    rules:\n      forward:\n        - {" rule "}\n"
+
+static void errors_of_rules(void **state)
+{
+	bad(FORWARD("verdict: reject"),
+	    "v.yaml:5: a rule: verdict reject: not one of accept, drop, mirror, mark");
+	bad(FORWARD("filter: arp"), "v.yaml:5: a rule: verdict is missing");
+	bad(FORWARD("verdict: drop, prot: x"), "v.yaml:5: unknown key \"prot\"");
+	bad(FORWARD("verdict: drop, vlan: 4095"),
+	    "v.yaml:5: a rule: vlan 4095 is out of range 0 to 4094");
+	bad("bridges:\n  br0:\n    rules:\n      input:\n",
+	    "v.yaml:4: hook input: not one of pre_routing, local_in, forward, local_out, "
+	    "post_routing");
+	bad("bridges:\n  br0:\n    mirrors:\n      - {name: ids}\n",
+	    "v.yaml:4: a mirror: to is missing");
+	bad("bridges:\n  br0:\n    mirrors:\n      - {to: p1}\n",
+	    "v.yaml:4: a mirror: name is missing");
+	bad("bridges:\n  br0:\n    mirrors:\n      - {name: m, to: p1, snap: 13}\n",
+	    "v.yaml:4: a mirror: snap 13 is out of range 14 to 65535");
+}
+
 static void everything(void **state)
 {
 	struct config *c = good("daemon:\n"
@@ -418,6 +471,8 @@ int main(void)
 		cmocka_unit_test(access_lists),
 		cmocka_unit_test(adoptions),
 		cmocka_unit_test(who_adopts),
+		cmocka_unit_test(rules_and_mirrors),
+		cmocka_unit_test(errors_of_rules),
 		cmocka_unit_test(nothing_is_a_configuration_too),
 		cmocka_unit_test(a_name_goes_before_a_pattern),
 		cmocka_unit_test(unknown_keys_name_the_nearest),

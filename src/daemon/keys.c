@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "daemon/keys.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #define MTU_MIN     68
 #define MTU_MAX     65521
 #define NEAREST_MAX 64
+#define LABEL_MAX   31
 #define TEXT_SHOWN  "%.64s"
 
 static const char *const vlan_protocols[] = {"802.1Q", "802.1ad", NULL};
@@ -87,6 +89,28 @@ static const struct key intercept_keys[] = {
 };
 const struct key_table keys_intercept = {intercept_keys, array_size(intercept_keys)};
 
+static const char *const verdicts[] = {"accept", "drop", "mirror", "mark", NULL};
+static const struct key rule_keys[] = {
+	{"name", KEY_STRING, KEY_LABEL, 0, 0},
+	{"verdict", KEY_STRING, KEY_REQUIRED, 0, 0, verdicts},
+	{"in", KEY_STRING, KEY_PLAIN, 0, 0},
+	{"out", KEY_STRING, KEY_PLAIN, 0, 0},
+	{"vlan", KEY_INT, KEY_PLAIN, 0, 4094},
+	{"mark", KEY_INT, KEY_PLAIN, 0, UINT32_MAX},
+	{"set", KEY_INT, KEY_PLAIN, 0, UINT32_MAX},
+	{"to", KEY_STRING, KEY_PLAIN, 0, 0},
+	{"filter", KEY_STRING, KEY_PLAIN, 0, 0},
+};
+const struct key_table keys_rule = {rule_keys, array_size(rule_keys)};
+
+static const struct key mirror_keys[] = {
+	{"name", KEY_STRING, KEY_NAMED, 0, 0},   {"to", KEY_STRING, KEY_REQUIRED, 0, 0},
+	{"rx", KEY_STRING, KEY_PLAIN, 0, 0},     {"tx", KEY_STRING, KEY_PLAIN, 0, 0},
+	{"both", KEY_STRING, KEY_PLAIN, 0, 0},   {"vlan", KEY_STRING, KEY_PLAIN, 0, 0},
+	{"filter", KEY_STRING, KEY_PLAIN, 0, 0}, {"snap", KEY_INT, KEY_PLAIN, 14, 65535},
+};
+const struct key_table keys_mirror = {mirror_keys, array_size(mirror_keys)};
+
 static const char *const adopters[] = {"root", "group", "no", NULL}; /* enum daemon_adopters */
 static const struct key daemon_keys[] = {
 	{"workers", KEY_INT, KEY_PLAIN, 1, 64},
@@ -138,6 +162,13 @@ static bool type_fits(enum key_type type, const json_t *v)
 			if (!json_is_string(json_array_get(v, i)))
 				return false;
 		return true;
+	case KEY_OBJECTS:
+		if (!json_is_array(v))
+			return false;
+		for (size_t i = 0; i < json_array_size(v); i++)
+			if (!json_is_object(json_array_get(v, i)))
+				return false;
+		return true;
 	}
 	return false;
 }
@@ -145,10 +176,9 @@ static bool type_fits(enum key_type type, const json_t *v)
 static const char *type_text(enum key_type type)
 {
 	static const char *const texts[] = {
-		[KEY_BOOL] = "true or false",
-		[KEY_INT] = "an integer",
-		[KEY_STRING] = "a string",
-		[KEY_STRINGS] = "a list of strings",
+		[KEY_BOOL] = "true or false",        [KEY_INT] = "an integer",
+		[KEY_STRING] = "a string",           [KEY_STRINGS] = "a list of strings",
+		[KEY_OBJECTS] = "a list of objects",
 	};
 
 	return texts[type];
@@ -215,6 +245,26 @@ static int check_choice(const struct key *k, const char *text, const char *objec
 			list);
 }
 
+/* Names of rules and mirrors: words that need no quotes anywhere. */
+static int check_label(const struct key *k, const char *text, const char *object,
+		       struct ctl_error *err)
+{
+	const size_t len = strlen(text);
+
+	if (len == 0 || len > LABEL_MAX || !strcmp(text, "all"))
+		return ctl_fail(err, CTL_E_VALUE,
+				"%s: %s \"" TEXT_SHOWN "\": not 1 to %d characters, or \"all\"",
+				object, k->name, text, LABEL_MAX);
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)text[i]) && !strchr("._-", text[i]))
+			return ctl_fail(
+				err, CTL_E_VALUE,
+				"%s: %s %s: only letters, digits, \".\", \"_\" and \"-\" are "
+				"possible",
+				object, k->name, text);
+	return 0;
+}
+
 int key_check(const struct key *k, const json_t *value, const char *object, struct ctl_error *err)
 {
 	struct vlan_set vlans;
@@ -228,6 +278,8 @@ int key_check(const struct key *k, const json_t *value, const char *object, stru
 		return check_mac(k, json_string_value(value), object, err);
 	if (k->rule == KEY_VLANS)
 		return vlans_parse(json_string_value(value), object, &vlans, err);
+	if (k->rule == KEY_LABEL || k->rule == KEY_NAMED)
+		return check_label(k, json_string_value(value), object, err);
 	if (k->choices)
 		return check_choice(k, json_string_value(value), object, err);
 	return 0;
@@ -259,7 +311,8 @@ int keys_check(const struct key_table *tables, size_t n, json_t *obj, const char
 	}
 	for (size_t t = 0; t < n; t++)
 		for (size_t i = 0; i < tables[t].n; i++)
-			if (tables[t].keys[i].rule == KEY_REQUIRED &&
+			if ((tables[t].keys[i].rule == KEY_REQUIRED ||
+			     tables[t].keys[i].rule == KEY_NAMED) &&
 			    !json_object_get(obj, tables[t].keys[i].name))
 				return ctl_fail(err, CTL_E_ARGS, "%s: %s is missing", object,
 						tables[t].keys[i].name);
@@ -289,6 +342,7 @@ json_t *key_value_parse(const struct key *k, const char *text)
 	case KEY_STRING:
 		return json_string(text);
 	case KEY_STRINGS:
+	case KEY_OBJECTS:
 		return NULL;
 	}
 	return NULL;

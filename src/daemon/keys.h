@@ -17,6 +17,7 @@ enum key_type {
 	KEY_INT, /* min to max */
 	KEY_STRING,
 	KEY_STRINGS, /* array of strings */
+	KEY_OBJECTS, /* array of objects, which somebody else checks */
 };
 
 enum key_rule {
@@ -29,6 +30,8 @@ enum key_rule {
 	KEY_MASK_PORT,   /* bit 1 cannot be set */
 	KEY_BUF_SIZE,    /* a power of two */
 	KEY_VLANS,       /* string: a set as daemon/vlans.h reads it */
+	KEY_LABEL,       /* string: a name of ours */
+	KEY_NAMED,       /* the same, required */
 };
 
 struct key {
@@ -51,6 +54,8 @@ extern const struct key_table keys_bridge;
 extern const struct key_table keys_port;
 /* Interception and access, per bridge. The choices are in the order of core/intercept.h's enums. */
 extern const struct key_table keys_intercept;
+/* One rule of a hook, one mirror. Choices in the order of core/hook.h's enum. */
+extern const struct key_table keys_rule, keys_mirror;
 /* The daemon's own keys of the configuration file. */
 extern const struct key_table keys_daemon;
 

@@ -58,6 +58,29 @@ static void choices(void **state)
 	json_decref(obj);
 }
 
+static int label(const char *name, struct ctl_error *err)
+{
+	json_t *obj = json_pack("{s:s, s:s}", "verdict", "drop", "name", name);
+	int r = keys_check(&keys_rule, 1, obj, "rule 1", err);
+
+	json_decref(obj);
+	return r;
+}
+
+static void names_of_rules(void **state)
+{
+	struct ctl_error err;
+
+	assert_int_equal(label("no-telnet_2.0", &err), 0);
+	assert_int_equal(label("0123456789012345678901234567890", &err), 0);
+	assert_int_equal(label("01234567890123456789012345678901", &err), CTL_E_VALUE);
+	assert_int_equal(label("", &err), CTL_E_VALUE);
+	assert_int_equal(label("all", &err), CTL_E_VALUE);
+	assert_int_equal(label("a b", &err), CTL_E_VALUE);
+	assert_string_equal(err.text, "rule 1: name a b: only letters, digits, \".\", \"_\" and "
+				      "\"-\" are possible");
+}
+
 static void names_of_devices(void **state)
 {
 	static const char *const bad[] = {
@@ -108,9 +131,8 @@ static void text_to_values(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(arguments),
-		cmocka_unit_test(choices),
-		cmocka_unit_test(names_of_devices),
+		cmocka_unit_test(arguments),      cmocka_unit_test(choices),
+		cmocka_unit_test(names_of_rules), cmocka_unit_test(names_of_devices),
 		cmocka_unit_test(text_to_values),
 	};
 

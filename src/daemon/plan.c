@@ -659,7 +659,7 @@ int plan_check(struct daemon *d, const struct config *c, struct ctl_error *err)
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *b = json_array_get(list, i), *ports = json_object_get(b, "ports");
 
-		if (check_intercept(c, b, err))
+		if (check_intercept(c, b, err) || plan_check_rules(c, b, err))
 			return err->code;
 		for (size_t j = 0; j < json_array_size(ports); j++) {
 			const json_t *port = json_array_get(ports, j);
@@ -694,6 +694,8 @@ static int do_steps(struct plan *p)
 		r = do_ports(p);
 	if (!r)
 		r = do_entries(p);
+	if (!r)
+		r = plan_rules(p);
 	return r;
 }
 

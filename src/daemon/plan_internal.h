@@ -5,7 +5,11 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+#include "daemon/daemon.h"
 #include "daemon/plan.h"
+#include "wire/msg.h"
+
+struct config;
 
 struct plan {
 	struct daemon *d;
@@ -34,3 +38,8 @@ int plan_adopt_one(struct plan *p, const json_t *a);
  * can fail any more all others, for programs that have it open lose it.
  */
 void plan_release(struct plan *p, bool moving);
+
+/* Mirrors and rules of all bridges that the new text has (plan_rules.c). */
+int plan_rules(struct plan *p);
+/* Would they be refused? The error has the line. */
+int plan_check_rules(const struct config *c, const json_t *bridge, struct ctl_error *err);

@@ -417,6 +417,7 @@ static void change_name(void *arg)
 	memcpy(vp->wp.bp->name, vp->name, sizeof(vp->wp.bp->name));
 	if (vp->wp.port)
 		memcpy(vp->wp.port->name, vp->name, sizeof(vp->wp.port->name));
+	bridge_bind(vp->vb->br);
 }
 
 /* ---- adding and removing ---- */

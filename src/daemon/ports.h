@@ -49,6 +49,7 @@ struct vport {
 	bool host;
 	bool self;        /* of an adopted bridge or device: what its interface receives */
 	bool tap;         /* we made the device */
+	bool for_mirror;  /* a mirror made it, and takes it along */
 	bool from_config; /* the configuration file has a place for it */
 	bool moved;       /* our TAP lives in another namespace now */
 };

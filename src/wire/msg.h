@@ -50,7 +50,12 @@
 	X(222, E_FDB_FULL, "the FDB is full")                                                      \
 	X(223, E_MAC, "not a MAC address, or not one that an entry can have")                      \
 	X(230, E_VALUE, "a value out of range; the text has the range")                            \
-	X(240, E_CONFIG, "the configuration file has an error; the text starts with FILE:LINE:")
+	X(240, E_CONFIG, "the configuration file has an error; the text starts with FILE:LINE:")   \
+	X(260, E_RULE_NONE, "no such rule")                                                        \
+	X(261, E_MIRROR_NONE, "no such mirror")                                                    \
+	X(262, E_MIRROR_EXISTS, "a mirror of that name exists")                                    \
+	X(263, E_MIRROR_LOOP, "a mirror's destination would be mirrored")                          \
+	X(264, E_MIRROR_BUSY, "a rule copies to the mirror")
 
 enum ctl_code {
 	CTL_OK = 0,
