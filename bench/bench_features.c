@@ -16,6 +16,7 @@
 
 #include "base/compiler.h"
 #include "base/mac.h"
+#include "bench/features_rules.h"
 #include "core/bridge.h"
 #include "mem/bufpool.h"
 #include "port/bufops.h"
@@ -111,6 +112,36 @@ static void counted(struct bench *b)
 	filter(b, VLAN_PVID | VLAN_UNTAGGED, VLAN_PVID | VLAN_UNTAGGED, true);
 }
 
+static void rules_first(struct bench *b)
+{
+	rules_set_up(b->br, RULES_FIRST);
+}
+
+static void rules_last(struct bench *b)
+{
+	rules_set_up(b->br, RULES_LAST);
+}
+
+static void rules_none(struct bench *b)
+{
+	rules_set_up(b->br, RULES_NONE);
+}
+
+static void rules_ports(struct bench *b)
+{
+	rules_set_up(b->br, RULES_PORTS);
+}
+
+static void rules_all(struct bench *b)
+{
+	rules_set_up(b->br, RULES_ALL_HOOKS);
+}
+
+static void mirrored(struct bench *b)
+{
+	rules_mirror(b->br);
+}
+
 static const struct feature features[] = {
 	{"plain", "no feature", NULL, {0}},
 	{"plain_tagged", "no feature, tagged frames", NULL, {VID, VID}},
@@ -118,6 +149,12 @@ static const struct feature features[] = {
 	{"vlan_trunk", "vlan_filtering, both ports tagged", trunk_trunk, {VID, VID}},
 	{"vlan_mixed", "vlan_filtering, a tag for each second frame", access_trunk, {0, VID}},
 	{"vlan_stats", "vlan_filtering, vlan_stats_enabled", counted, {0}},
+	{"rule_1", "one rule, which matches", rules_first, {0}},
+	{"rules_16", "16 rules, the last one matches", rules_last, {0}},
+	{"rules_16_none", "16 rules, none matches", rules_none, {0}},
+	{"rules_16_ports", "16 rules for other ports", rules_ports, {0}},
+	{"rules_5x4", "4 rules at each hook, none matches", rules_all, {0}},
+	{"mirror_idle", "a mirror of another port", mirrored, {0}},
 };
 #define N_FEATURES array_size(features)
 
@@ -142,7 +179,11 @@ static void add_side(struct bench *b, unsigned i)
 
 static void open_bench(struct bench *b, const struct feature *f)
 {
-	static const uint8_t blank[FRAME_LEN] = {[12] = 0x08}, tag[] = {0x81, 0, 0, VID, 0x08, 0};
+	/* UDP over IPv4, so that filters have something to look at. */
+	static const uint8_t blank[FRAME_LEN] =
+		{[12] = 0x08, [14] = 0x45, [17] = 46,   [22] = 64,   [23] = 17,
+		 [26] = 10,   [30] = 10,   [34] = 0x20, [36] = 0x30, [39] = 26},
+			     tag[] = {0x81, 0, 0, VID, 0x08, 0};
 	struct mem_params params = {.buf_num = 4096};
 	struct bridge_config cfg = {
 		.name = "bench", .fdb_capacity = ADDRESSES + 16, .hash_key = "bench_features"};
@@ -290,7 +331,7 @@ static int by_value(const void *a, const void *b)
 
 static double median(const double *values, uint32_t n)
 {
-	double sorted[RUNS_MAX];
+	double sorted[RUNS_MAX] = {0};
 
 	memcpy(sorted, values, n * sizeof(sorted[0]));
 	qsort(sorted, n, sizeof(sorted[0]), by_value);
@@ -299,7 +340,7 @@ static double median(const double *values, uint32_t n)
 
 static double median_difference(const struct bench *b, const struct bench *plain, uint32_t n)
 {
-	double d[RUNS_MAX];
+	double d[RUNS_MAX] = {0};
 
 	for (uint32_t i = 0; i < n; i++)
 		d[i] = b->ns[i] - plain->ns[i];
@@ -322,7 +363,7 @@ static void print(const struct bench *benches, const bool *wanted, uint32_t runs
 			printf("%s\"%s\": {\"ns\": %.2f, \"more\": %.2f}", comma, features[i].name,
 			       ns, more);
 		else
-			printf("%-13s %6.2f ns a frame  %+6.2f  %s\n", features[i].name, ns, more,
+			printf("%-14s %6.2f ns a frame  %+6.2f  %s\n", features[i].name, ns, more,
 			       features[i].text);
 		comma = ", ";
 	}
