@@ -186,7 +186,7 @@ static inline void give_copy_back(struct intercept_side_state *s, struct frame *
 int bridge_stp_init(struct bridge *br);
 /* A frame to its address while it is on: it ends here. */
 void bridge_stp_input(struct bridge *br, struct bport *in, struct frame *f, struct drop_set *d);
-/* Whether p is one of its ports that have a link: a span port never has. */
+/* Whether spanning tree sees a link at p: never at a span port. */
 static inline bool takes_part(const struct bport *p)
 {
 	return p->link_up && !p->span;
