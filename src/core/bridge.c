@@ -448,8 +448,34 @@ void bridge_disown(struct bridge *br, struct batch *b)
 
 	for (uint32_t i = 0; i < b->n; i++)
 		drop_set_add(&d, &br->nowhere, &b->frames[i], DROP_ORIGIN_GONE);
-	drop_set_put(&d, br);
+	drop_set_put(&d);
 	b->n = 0;
+}
+
+void bridge_set_trace(struct bridge *br, struct trace *t)
+{
+	br->trace = t;
+}
+
+struct trace *bridge_trace(const struct bridge *br)
+{
+	return br->trace;
+}
+
+void bridge_on_drop(struct bridge *br, bridge_dropped_fn *fn, void *ctx)
+{
+	br->dropped = fn;
+	br->dropped_ctx = ctx;
+}
+
+void bridge_tell_drop(struct bridge *br, const struct bport *at, const struct frame *f,
+		      enum drop_reason r)
+{
+	if (f->flags & FRAME_TRACED)
+		trace_step(br->trace, f, at,
+			   (struct trace_record){.step = TRACE_DROP, .result = (uint8_t)r});
+	if (br->dropped)
+		br->dropped(br->dropped_ctx, at, f, r);
 }
 
 void bridge_tx_done(struct bport *port, uint32_t n, uint64_t bytes)

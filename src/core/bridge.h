@@ -91,6 +91,7 @@ struct bridge_settings {
 };
 
 struct bridge;
+struct trace;
 
 struct bridge *bridge_new(const struct bridge_config *cfg, const struct bridge_ops *ops,
 			  const struct buf_ops *bufs);
@@ -218,6 +219,22 @@ void bridge_input(struct bridge *br, struct bport *in, struct batch *b);
 void bridge_forward(struct bridge *br, struct batch *b, struct egress *out);
 /* A batch of a port that has left meanwhile: dropped (ORIGIN_GONE), counted at bridge_nowhere(). */
 void bridge_disown(struct bridge *br, struct batch *b);
+/*
+ * Looking at single frames: the bridge writes journeys (core/trace.h) into t, the caller's, and
+ * hands them out when trace_round_end() is called, after each batch that was transmitted. NULL:
+ * stops. Between batches.
+ */
+void bridge_set_trace(struct bridge *br, struct trace *t);
+struct trace *bridge_trace(const struct bridge *br);
+/* Tells of each frame or copy that is dropped, before its buffer is given back; fn NULL: stops.
+ * at: the port where it is counted. */
+typedef void bridge_dropped_fn(void *ctx, const struct bport *at, const struct frame *f,
+			       enum drop_reason r);
+void bridge_on_drop(struct bridge *br, bridge_dropped_fn *fn, void *ctx);
+/* The same for drops that happen outside of the bridge, and are counted there. */
+void bridge_tell_drop(struct bridge *br, const struct bport *at, const struct frame *f,
+		      enum drop_reason r);
+
 /* After tx: n frames and bytes went out on the port. */
 void bridge_tx_done(struct bport *port, uint32_t n, uint64_t bytes);
 /* Counts a drop at a port: for drivers and the worker. */

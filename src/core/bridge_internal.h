@@ -8,6 +8,7 @@
 
 #include "base/mac.h"
 #include "core/bridge.h"
+#include "core/trace.h"
 
 /* VLAN filtering of a bridge. */
 struct vlans {
@@ -34,6 +35,8 @@ struct bridge {
 	uint8_t steps;                  /* what pass 2 asks of each copy: hookpoint.c; 0: nothing */
 	struct hook_set *hooks[HOOK_N]; /* NULL: no rules */
 	struct mirrors mirrors;
+	struct trace *trace; /* NULL: nobody looks */
+	bool dry; /* core/explain.c: nothing is to change but this struct and its ports */
 	struct bport nowhere; /* ingress of frames without one; number 0, flags 0 */
 	struct bport *by_no[PORTS_MAX] _cacheline_; /* by port number; NULL: free */
 	struct bport *ports[PORTS_MAX]; /* the same, n_ports of them, ascending: for floods */
@@ -43,27 +46,77 @@ struct bridge {
 	uint32_t mtu;
 	uint32_t generation; /* of the latest port */
 	uint64_t next_tick_ns;
+	bridge_dropped_fn *dropped; /* NULL: nobody listens */
+	void *dropped_ctx;
 };
+
+/*
+ * The files of the passes are compiled twice, the second time with core/traced.h in front: there
+ * TRACED is true, functions have other names, and STEP() adds a record to the journey of a frame
+ * that has one. Fields of the record as in core/trace.h.
+ */
+#ifdef CORE_TRACED
+#define TRACED true
+#else
+#define TRACED false
+#endif
+#define STEP(br, f, at, what, ...)                                                                 \
+	do {                                                                                       \
+		if (TRACED && unlikely((f)->flags & FRAME_TRACED))                                 \
+			trace_step((br)->trace, (f), (at),                                         \
+				   (struct trace_record){.step = TRACE_##what, __VA_ARGS__});      \
+	} while (0)
+
+void bridge_input_traced(struct bridge *br, struct bport *in, struct batch *b);
+void bridge_forward_traced(struct bridge *br, struct batch *b, struct egress *out);
+void bridge_inject_traced(struct bridge *br, struct batch *b, const struct origin *o);
+void bridge_inject_host_traced(struct bridge *br, struct batch *b, const struct origin *o);
+void bridge_withdraw_traced(struct bridge *br, enum intercept_side side, struct batch *b,
+			    const struct origin *o);
+void bridge_intercept_refused_traced(struct bridge *br, struct frame *const *frames, uint32_t n,
+				     struct egress *out);
+
+/* Whether the round is one for the second instance. */
+static inline bool round_is_traced(const struct bridge *br)
+{
+	return !TRACED && unlikely(br->trace) && trace_is_live(br->trace);
+}
+
+/* Counts a copy of f that ends here, whose buffer is somebody else's care. */
+static inline void count_drop(struct bridge *br, struct bport *at, const struct frame *f,
+			      enum drop_reason r)
+{
+	bport_drop(at, r, 1);
+	if (unlikely(br->trace || br->dropped))
+		bridge_tell_drop(br, at, f, r);
+}
 
 /* Frames dropped in one pass: their buffers go back together. */
 struct drop_set {
+	struct bridge *br;
 	uint32_t n;
 	uint32_t bufs[BATCH_MAX];
 };
+
+static inline void drop_set_init(struct drop_set *d, struct bridge *br)
+{
+	d->br = br;
+	d->n = 0;
+}
 
 /* Counts the frame at port `at` and notes its buffer for drop_set_put(). */
 static inline void drop_set_add(struct drop_set *d, struct bport *at, struct frame *f,
 				enum drop_reason r)
 {
-	bport_drop(at, r, 1);
+	count_drop(d->br, at, f, r);
 	f->verdict = FRAME_DROP;
 	d->bufs[d->n++] = f->buf;
 }
 
-static inline void drop_set_put(const struct drop_set *d, const struct bridge *br)
+static inline void drop_set_put(const struct drop_set *d)
 {
 	if (d->n > 0)
-		br->bufs.put(br->bufs.ctx, d->bufs, d->n);
+		d->br->bufs.put(d->br->bufs.ctx, d->bufs, d->n);
 }
 
 /* Port by number, NULL if there is none or the number is out of range. */
@@ -138,15 +191,31 @@ static inline enum drop_reason state_refuses(const struct bport *in)
 	return in->state == BPORT_DISABLED ? DROP_PORT_DISABLED : DROP_INGRESS_STATE;
 }
 
+/* For journeys. port: number, or -1 for an address that is not known. */
+static inline void step_look_up(struct bridge *br, const struct frame *f, int port,
+				enum fdb_kind kind)
+{
+	struct fdb_entry e = {0};
+
+	if (port >= 0)
+		fdb_get(br->fdb, f->dst, f->vid, &e);
+	STEP(br, f, port >= 0 ? port_by_no(br, (uint16_t)port) : NULL, LOOKUP, .mac = f->dst,
+	     .vid = f->vid, .value = e.age_s,
+	     .result = mac_is_group(f->dst) ? TRACE_LOOKUP_GROUP
+		       : port < 0           ? TRACE_LOOKUP_UNKNOWN
+					    : (uint8_t)(TRACE_LOOKUP_DYNAMIC + kind));
+}
+
 /* Destination to verdict, FRAME_FLOOD before. */
 static inline void look_up(struct bridge *br, struct bport *in, struct frame *f, struct drop_set *d)
 {
-	enum fdb_kind kind;
-	int port;
+	enum fdb_kind kind = FDB_DYNAMIC;
+	int port = -1;
 
-	if (unlikely(mac_is_group(f->dst)))
-		return;
-	port = fdb_lookup(br->fdb, f->dst, f->vid, f->dst_hash, &kind);
+	if (likely(!mac_is_group(f->dst)))
+		port = fdb_lookup(br->fdb, f->dst, f->vid, f->dst_hash, &kind);
+	if (TRACED)
+		step_look_up(br, f, port, kind);
 	if (unlikely(port < 0))
 		return;
 	if (unlikely(kind == FDB_LOCAL)) {
@@ -166,6 +235,7 @@ static inline void look_up(struct bridge *br, struct bport *in, struct frame *f,
 
 /* Flags that only the engine sets; a descriptor may come with those of its last journey. */
 #define FRAME_ENGINE_FLAGS (FRAME_SHOWN | FRAME_NO_HOST)
+#define FRAME_STALE_FLAGS  (FRAME_ENGINE_FLAGS | FRAME_TRACED)
 
 /* Bridges of the kernel (through.c): pass 1, the choice in it, and pass 2 for one frame. */
 void through_input(struct bridge *br, struct bport *in, struct batch *b, struct drop_set *d);
@@ -222,6 +292,10 @@ void mirror_flush(struct bridge *br, struct egress *out);
 bool mirrors_bind(struct bridge *br);
 uint16_t mirror_number(const void *br, const char *name);
 void mirrors_free(struct bridge *br);
+/* Mirrors that count and queue in copies of their own; filters and sources are shared. False: no
+ * memory, and what was copied is to be freed. */
+bool mirrors_copy(const struct mirrors *of, struct mirrors *ret);
+void mirrors_free_copy(struct mirrors *copy);
 
 /* The step `intercept` of pass 1 (divert.c). */
 void bridge_divert(struct bridge *br, struct bport *in, struct batch *b, struct drop_set *d);

@@ -71,7 +71,10 @@ void bridge_stp_input(struct bridge *br, struct bport *in, struct frame *f, stru
 		drop_set_add(d, in, f, DROP_BPDU_SENT);
 		return;
 	}
-	r = stp_rx_frame(br->stp, in->no, f->data, f->len);
+	if (br->dry)
+		r = stp_would_rx_frame(br->stp, in->no, f->data, f->len);
+	else
+		r = stp_rx_frame(br->stp, in->no, f->data, f->len);
 	if (r != STP_RX_TAKEN) {
 		drop_set_add(d, in, f, r == STP_RX_IGNORED && in->span ? DROP_SPAN : reasons[r]);
 		return;

@@ -114,7 +114,7 @@ static _cold_ void refuse(struct diversion *v, struct frame *f, enum intercept_a
 			  enum drop_reason r)
 {
 	if (a == INTERCEPT_DO_LOCAL) {
-		bport_drop(v->in, r, 1);
+		count_drop(v->br, v->in, f, r);
 		f->flags |= FRAME_NO_HOST;
 	} else {
 		drop_set_add(v->drops, v->in, f, r);
@@ -126,10 +126,12 @@ static _cold_ bool settle_oversize(struct diversion *v, struct frame *f, enum in
 {
 	if (v->br->intercept.set.oversize == INTERCEPT_OVERSIZE_MULTISLOT)
 		return false;
-	if (v->br->intercept.set.oversize == INTERCEPT_OVERSIZE_PASS || a == INTERCEPT_DO_COPY)
+	if (v->br->intercept.set.oversize == INTERCEPT_OVERSIZE_PASS || a == INTERCEPT_DO_COPY) {
 		v->side->counters.oversize++;
-	else
+		STEP(v->br, f, NULL, INTERCEPT, .result = TRACE_INTERCEPT_OVERSIZE);
+	} else {
 		refuse(v, f, a, DROP_RING_OVERSIZE);
+	}
 	return true;
 }
 
@@ -173,6 +175,7 @@ static _cold_ void divert_copy(struct diversion *v, struct frame *f)
 		return;
 	}
 	v->side->counters.copied++;
+	STEP(v->br, f, NULL, INTERCEPT, .result = TRACE_INTERCEPT_COPIED, .value = f->ring);
 	f->flags |= FRAME_SHOWN;
 	f->verdict = FRAME_RING;
 }
@@ -185,18 +188,23 @@ static inline void divert(struct diversion *v, struct frame *f, enum intercept_a
 	if (a == INTERCEPT_DO_COPY && !live)
 		return;
 	if (unlikely(!live)) {
-		if (ic->set.fail == INTERCEPT_CLOSED)
+		if (ic->set.fail == INTERCEPT_CLOSED) {
 			refuse(v, f, a, DROP_NOT_INSPECTED);
-		else
-			v->side->counters.uninspected++;
+			return;
+		}
+		v->side->counters.uninspected++;
+		STEP(v->br, f, NULL, INTERCEPT, .result = TRACE_INTERCEPT_NOBODY);
 		return;
 	}
 	if (a == INTERCEPT_DO_COPY) {
 		v->side->counters.copied++;
+		STEP(v->br, f, NULL, INTERCEPT, .result = TRACE_INTERCEPT_COPIED, .value = f->ring);
 		show(v, f, 0);
 		return;
 	}
 	v->side->counters.taken++;
+	STEP(v->br, f, NULL, INTERCEPT, .value = f->ring,
+	     .result = a == INTERCEPT_DO_LOCAL ? TRACE_INTERCEPT_LOCAL : TRACE_INTERCEPT_TAKEN);
 	if (a == INTERCEPT_DO_LOCAL)
 		show(v, f, FRAME_NO_HOST);
 	else
@@ -224,6 +232,7 @@ void bridge_divert(struct bridge *br, struct bport *in, struct batch *b, struct 
 			continue;
 		if (unlikely(excepted(s, f))) {
 			v.side->counters.exempted++;
+			STEP(br, f, NULL, INTERCEPT, .result = TRACE_INTERCEPT_EXEMPT);
 			continue;
 		}
 		if (unlikely(is_oversize(s, f)) && settle_oversize(&v, f, a))
@@ -245,6 +254,8 @@ void bridge_origin(const struct bridge *br, const struct frame *f, uint64_t now_
 		.ring = (uint8_t)EGRESS_RING_OF(f->ring),
 		.mirrored = f->mirrored,
 	};
+	if (unlikely(f->flags & FRAME_TRACED) && br->trace)
+		ret->journey = trace_ticket(br->trace, f);
 	if (f->flags & FRAME_SHOWN)
 		ret->flags = f->flags & FRAME_NO_HOST ? ORIGIN_HOST_ONLY : ORIGIN_COPY;
 	if (unlikely(mac_is_reserved(f->dst)))

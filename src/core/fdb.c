@@ -464,6 +464,40 @@ enum fdb_learn_result fdb_learn_slow_(struct fdb *f, uint64_t mac, uint16_t vid,
 	return r;
 }
 
+/* As learn_new(): a full table has room if somebody would have to make way. */
+static bool has_room_for(const struct fdb *f, uint16_t port)
+{
+	if (f->port_learned[port] >= f->port_limit[port])
+		return false;
+	return !is_full(f) || f->port_learned[f->most[1]] >= f->port_learned[port] + 2 ||
+	       (f->port_learned[port] > 0 && f->port_vain_s[port] != f->hot.now_s + 1);
+}
+
+enum fdb_learn_result fdb_would_learn(const struct fdb *f, uint64_t mac, uint16_t vid,
+				      uint16_t port, uint16_t *ret_old_port)
+{
+	const struct fdb_slot *s;
+	enum fdb_kind local;
+
+	if (!f->hot.expire_s)
+		return FDB_DISABLED;
+	s = fdb_find_(&f->hot, fdb_key_(mac, vid), fdb_hash(f, mac, vid));
+	if (s && fdb_expired_(&f->hot, s))
+		s = NULL;
+	if (!s && vid && fdb_lookup_local_(f, mac, &local) >= 0)
+		return FDB_KEPT;
+	if (!s)
+		return has_room_for(f, port) ? FDB_NEW : FDB_FULL;
+	if (fdb_kind_(s->word) != FDB_LOCAL && port_of(s) == port)
+		return FDB_KNOWN;
+	if (fdb_kind_(s->word) != FDB_DYNAMIC)
+		return FDB_KEPT;
+	if (f->port_learned[port] >= f->port_limit[port])
+		return FDB_FULL;
+	*ret_old_port = port_of(s);
+	return FDB_MOVED;
+}
+
 bool fdb_restore(struct fdb *f, uint64_t mac, uint16_t vid, uint16_t port, uint32_t age_s)
 {
 	const uint64_t key = fdb_key_(mac, vid);

@@ -79,6 +79,9 @@ static inline int fdb_lookup(const struct fdb *fdb, uint64_t mac, uint16_t vid, 
 static inline enum fdb_learn_result fdb_learn(struct fdb *fdb, uint64_t mac, uint16_t vid,
 					      uint32_t hash, uint16_t port, bool sticky,
 					      uint16_t *ret_old_port);
+/* What fdb_learn() would answer on a port that is not sticky, which is the same. */
+enum fdb_learn_result fdb_would_learn(const struct fdb *fdb, uint64_t mac, uint16_t vid,
+				      uint16_t port, uint16_t *ret_old_port);
 /* fdb_lookup() of a whole entry. False if unknown. */
 bool fdb_get(const struct fdb *fdb, uint64_t mac, uint16_t vid, struct fdb_entry *ret);
 

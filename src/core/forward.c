@@ -72,6 +72,12 @@ static _cold_ void drop(struct pass *s, struct bport *at, struct frame *f, enum 
 	drop_set_add(&s->drops, at, f, r);
 }
 
+static inline void put_on(struct pass *s, const struct bport *p, struct frame *f)
+{
+	STEP(s->br, f, p, EGRESS);
+	egress_add(s->out, p->no, f);
+}
+
 /* ---- VLANs ---- */
 
 static void count_tx(struct vlan_counters *c, const struct frame *f, enum vlan_edit e)
@@ -101,7 +107,7 @@ static void give(struct pass *s, struct bport *p, struct frame *f, struct forms 
 
 	if (e == VLAN_KEEP) {
 		w->n_keep++;
-		egress_add(s->out, p->no, f);
+		put_on(s, p, f);
 	} else {
 		takers_of(w, e)[w->n[e]++] = p;
 	}
@@ -117,6 +123,8 @@ static struct frame *copy_form(struct pass *s, const struct frame *f, enum vlan_
 	if (!vlan_edit_copy(f, e, s->br->vlan.set.protocol, &s->br->bufs, form))
 		return NULL;
 	out->n_forms++;
+	if (TRACED && f->flags & FRAME_TRACED)
+		trace_alias(s->br->trace, f, form->buf);
 	return form;
 }
 
@@ -134,10 +142,14 @@ static bool give_form(struct pass *s, struct frame *f, struct forms *w, enum vla
 	struct frame *form = make_form(s, f, e, free);
 
 	for (uint32_t i = 0; i < w->n[e]; i++) {
-		if (form)
-			egress_add(s->out, takers_of(w, e)[i]->no, form);
-		else
-			bport_drop(takers_of(w, e)[i], DROP_NO_BUFFER, 1);
+		struct bport *p = takers_of(w, e)[i];
+
+		if (form) {
+			STEP(s->br, form, p, TAG, .result = (uint8_t)e, .vid = f->vid);
+			put_on(s, p, form);
+		} else {
+			count_drop(s->br, p, f, DROP_NO_BUFFER);
+		}
 	}
 	if (form && w->n[e] > 1)
 		s->br->bufs.ref(s->br->bufs.ctx, form->buf, w->n[e] - 1);
@@ -174,7 +186,8 @@ static void send_edited(struct pass *s, struct bport *p, struct frame *f, enum v
 	}
 	if (form != f)
 		s->drops.bufs[s->drops.n++] = f->buf;
-	egress_add(s->out, p->no, form);
+	STEP(s->br, form, p, TAG, .result = (uint8_t)e, .vid = form->vid);
+	put_on(s, p, form);
 }
 
 /* Hands f over to p alone: its reference goes with it. */
@@ -189,7 +202,7 @@ static inline void send(struct pass *s, struct bport *p, struct frame *f)
 			return;
 		}
 	}
-	egress_add(s->out, p->no, f);
+	put_on(s, p, f);
 }
 
 /* ---- rules ---- */
@@ -220,9 +233,9 @@ static _cold_ void send_promisc(struct pass *s, struct bport *in, struct bport *
 	} else if (!to_p || !up) {
 		send(s, to_p ? p : host, f);
 	} else if (!f->vid) {
-		egress_add(s->out, p->no, f);
+		put_on(s, p, f);
 		s->br->bufs.ref(s->br->bufs.ctx, f->buf, 1);
-		egress_add(s->out, host->no, f);
+		put_on(s, host, f);
 	} else {
 		forms_init(&w);
 		give(s, p, f, &w);
@@ -286,7 +299,7 @@ static void flood(struct pass *s, struct bport *in, struct frame *f)
 		} else if (!floods_to(p, in, f, need)) {
 			continue;
 		} else if (exceeds_mtu(br, p, f)) {
-			bport_drop(p, DROP_EGRESS_MTU, 1);
+			count_drop(s->br, p, f, DROP_EGRESS_MTU);
 			n_refused++;
 			continue;
 		}
@@ -296,7 +309,7 @@ static void flood(struct pass *s, struct bport *in, struct frame *f)
 		}
 		n++;
 		if (likely(!f->vid))
-			egress_add(s->out, p->no, f);
+			put_on(s, p, f);
 		else
 			give(s, p, f, &w);
 	}
@@ -354,16 +367,20 @@ void bridge_forward(struct bridge *br, struct batch *b, struct egress *out)
 {
 	struct pass s;
 
+	if (round_is_traced(br)) {
+		bridge_forward_traced(br, b, out);
+		return;
+	}
 	s.br = br;
 	s.out = out;
-	s.drops.n = 0;
+	drop_set_init(&s.drops, br);
 	if (unlikely(b->n_shown))
 		show(&s, b);
 	for (uint32_t i = 0; i < b->n; i++)
 		forward(&s, &b->frames[i]);
 	if (unlikely(br->mirrors.n))
 		mirror_flush(br, out);
-	drop_set_put(&s.drops, br);
+	drop_set_put(&s.drops);
 }
 
 void bridge_forward_one(struct bridge *br, struct frame *f, struct egress *out)
@@ -372,9 +389,9 @@ void bridge_forward_one(struct bridge *br, struct frame *f, struct egress *out)
 
 	s.br = br;
 	s.out = out;
-	s.drops.n = 0;
+	drop_set_init(&s.drops, br);
 	forward(&s, f);
 	if (unlikely(br->mirrors.n))
 		mirror_flush(br, out);
-	drop_set_put(&s.drops, br);
+	drop_set_put(&s.drops);
 }

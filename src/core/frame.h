@@ -41,6 +41,7 @@ enum frame_flags {
 	FRAME_SHOWN = 1 << 4,        /* goes on, and to a program's ring as well */
 	FRAME_NO_HOST = 1 << 5,      /* the host's share is with a program, or was dropped */
 	FRAME_COPY = 1 << 6,         /* set by a driver: the kernel goes on with the frame itself */
+	FRAME_TRACED = 1 << 7,       /* has a journey: core/trace.h; of this round only */
 };
 
 struct frame {

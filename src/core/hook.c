@@ -86,6 +86,11 @@ void hook_set_bind(struct hook_set *s, hook_number_fn *port, hook_number_fn *mir
 		decision_bind(s->decision, s);
 }
 
+bool hook_rule_matches(const struct hook_rule *r, const struct hook_frame *h)
+{
+	return hook_rule_meets(r, h) && (!r->filter || program_match(r->filter, h->f));
+}
+
 bool hook_run(struct hook_set *s, struct hook_frame *h)
 {
 	if (likely(s->decision))
@@ -93,8 +98,7 @@ bool hook_run(struct hook_set *s, struct hook_frame *h)
 	for (uint32_t i = 0; i < s->n; i++) {
 		struct hook_rule *r = &s->rules[i];
 
-		if (hook_rule_meets(r, h) && (!r->filter || program_match(r->filter, h->f)) &&
-		    hook_rule_hit(r, h))
+		if (hook_rule_matches(r, h) && hook_rule_hit(r, h))
 			return r->verdict != HOOK_DROP;
 	}
 	return true;

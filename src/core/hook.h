@@ -99,6 +99,9 @@ void hook_set_bind(struct hook_set *s, hook_number_fn *port, hook_number_fn *mir
 /* False: the frame is dropped. Counts. */
 bool hook_run(struct hook_set *s, struct hook_frame *h);
 
+/* Whether the rule says something about the frame. Does not count. */
+bool hook_rule_matches(const struct hook_rule *r, const struct hook_frame *h);
+
 /* Whether everything but the filter fits. */
 static inline bool hook_rule_meets(const struct hook_rule *r, const struct hook_frame *h)
 {

@@ -14,58 +14,35 @@
 #include <string.h>
 
 #include "core/bridge_internal.h"
+#include "core/program.h"
 
-enum {
-	STEP_MIRROR_TX = 1 << HOOK_N, /* some port's egress is mirrored */
-};
-
-/* ---- settings ---- */
-
-uint16_t bridge_port_number(const void *ctx, const char *name)
+/* For journeys: the rules that say something about the frame, asked one by one. */
+static _cold_ void step_hook(struct bridge *br, enum hook h, struct hook_frame hf,
+			     const struct frame *f)
 {
-	const struct bridge *br = ctx;
+	const struct hook_set *s = br->hooks[h];
+	const struct bport *out = port_by_no(br, hf.out);
+	struct trace_record r = {.step = TRACE_HOOK, .value = (uint32_t)h};
 
-	for (uint32_t i = 0; i < br->n_ports; i++)
-		if (!strcmp(br->ports[i]->name, name))
-			return br->ports[i]->no;
-	return HOOK_NO_PORT;
-}
+	_Static_assert(HOOK_NAME_SIZE <= TRACE_NAME_SIZE, "a record has room for the name");
+	for (uint32_t i = 0; i < s->n; i++) {
+		const struct hook_rule *rule = &s->rules[i];
 
-void bridge_bind(struct bridge *br)
-{
-	br->steps = mirrors_bind(br) ? STEP_MIRROR_TX : 0;
-	for (int h = 0; h < HOOK_N; h++) {
-		if (!br->hooks[h])
+		if (!hook_rule_matches(rule, &hf))
 			continue;
-		hook_set_bind(br->hooks[h], bridge_port_number, mirror_number, br);
-		if (h != HOOK_PRE_ROUTING)
-			br->steps |= (uint8_t)(1u << h);
+		memcpy(r.name, rule->name, sizeof(rule->name));
+		r.result = rule->verdict;
+		r.value2 = i + 1;
+		r.mac = rule->verdict == HOOK_MARK ? rule->set_mark : 0;
+		r.port = out ? out->no : 0;
+		trace_step(br->trace, f, NULL, r);
+		if (rule->verdict == HOOK_ACCEPT || rule->verdict == HOOK_DROP)
+			return;
+		if (rule->verdict == HOOK_MARK)
+			hf.mark = rule->set_mark;
 	}
+	STEP(br, f, NULL, HOOK, .value = (uint32_t)h, .port = hf.out, .result = HOOK_ACCEPT);
 }
-
-struct hook_set *bridge_set_hook(struct bridge *br, enum hook h, struct hook_set *s)
-{
-	struct hook_set *old = br->hooks[h];
-
-	if (s && s->n > 0)
-		hook_set_inherit(s, old);
-	br->hooks[h] = s;
-	bridge_bind(br);
-	return old;
-}
-
-const struct hook_set *bridge_hook(const struct bridge *br, enum hook h)
-{
-	return br->hooks[h];
-}
-
-void hooks_free(struct bridge *br)
-{
-	for (int h = 0; h < HOOK_N; h++)
-		hook_set_free(br->hooks[h]);
-}
-
-/* ---- frames ---- */
 
 /* False: dropped. */
 static inline bool ask(struct bridge *br, enum hook h, struct hook_frame *hf, struct frame *f)
@@ -75,6 +52,8 @@ static inline bool ask(struct bridge *br, enum hook h, struct hook_frame *hf, st
 	if (!br->hooks[h])
 		return true;
 	hf->mirrors = 0;
+	if (TRACED && f->flags & FRAME_TRACED)
+		step_hook(br, h, *hf, f);
 	goes_on = hook_run(br->hooks[h], hf);
 	if (unlikely(hf->mirrors))
 		mirror_chosen(br, hf->mirrors, f);
@@ -103,7 +82,7 @@ void bridge_pre_routing(struct bridge *br, struct bport *in, struct batch *b, st
 			continue;
 		if ((f->flags & FRAME_ENGINE_FLAGS) == FRAME_SHOWN) {
 			/* The program's copy came before the rule; only that is left. */
-			bport_drop(in, DROP_RULE, 1);
+			count_drop(br, in, f, DROP_RULE);
 			f->verdict = FRAME_RING;
 			continue;
 		}
@@ -127,7 +106,7 @@ bool bridge_leaves(struct bridge *br, struct bport *in, const struct bport *p, s
 							 : HOOK_FORWARD;
 
 	if (!ask(br, first, &hf, f) || (!p->host && !ask(br, HOOK_POST_ROUTING, &hf, f))) {
-		bport_drop(in, DROP_RULE, 1);
+		count_drop(br, in, f, DROP_RULE);
 		return false;
 	}
 	if (p->mirror_tx)

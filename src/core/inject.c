@@ -73,12 +73,17 @@ static inline bool accept(struct injection *j, struct frame *f, const struct ori
 
 	f->in_port = at->no;
 	f->vid = 0;
-	f->flags = (f->flags & (uint8_t) ~(FRAME_ENGINE_FLAGS | FRAME_LOCAL)) |
+	f->flags = (f->flags & (uint8_t) ~(FRAME_STALE_FLAGS | FRAME_LOCAL)) |
 		   (j->side == INTERCEPT_HOST ? FRAME_LOCAL : 0);
 	f->verdict = FRAME_FLOOD;
 	f->origin = (o->how ? o->how : ORIGIN_UNKNOWN) & 7;
 	f->mark = 0;
 	f->mirrored = o->mirrored;
+	if (TRACED) {
+		trace_resume(j->br->trace, f, o);
+		STEP(j->br, f, in, RETURN, .result = j->withdrawn ? ORIGIN_PORT : o->how,
+		     .value = EGRESS_RING(j->side, o->ring));
+	}
 	if (unlikely(o->flags & (ORIGIN_STALE | ORIGIN_COPY)) && settle_marked(j, at, f, o))
 		return false;
 	if (unlikely(!frame_parse(f))) {
@@ -93,6 +98,8 @@ static inline bool accept(struct injection *j, struct frame *f, const struct ori
 		drop(j, at, f, DROP_MONITOR);
 		return false;
 	}
+	STEP(j->br, f, NULL, PARSE, .result = f->n_tags, .value = f->ethertype,
+	     .vid = frame_tag_vid(f));
 	if (unlikely(j->br->vlan.on))
 		vlan_ingress(j->br, in, f);
 	if (unlikely(j->br->mirrors.n) && o->how == ORIGIN_SOURCE)
@@ -104,6 +111,7 @@ static inline bool accept(struct injection *j, struct frame *f, const struct ori
 		return false;
 	}
 	j->state->counters.uninspected++;
+	STEP(j->br, f, NULL, INTERCEPT, .result = TRACE_INTERCEPT_WITHDRAWN);
 	return true;
 }
 
@@ -139,14 +147,18 @@ static inline void decide(struct bridge *br, struct bport *in, struct frame *f, 
 	}
 	if (unlikely(mac_is_reserved(f->dst)) && !(f->flags & FRAME_LOCAL) &&
 	    !reserved_passes(br, in, f->dst)) {
+		STEP(br, f, br->host, LOOKUP, .mac = f->dst, .result = TRACE_LOOKUP_LINK);
 		f->vid = 0;
 		f->verdict = FRAME_HOST;
 		return;
 	}
+	STEP(br, f, in, STATE, .result = in->state);
 	if (unlikely(in->state != BPORT_FORWARDING && in->link_up)) {
 		drop_set_add(d, in, f, state_refuses(in));
 		return;
 	}
+	if (unlikely(br->vlan.on))
+		STEP(br, f, in, VLAN, .vid = f->vid);
 	if (vlan_refused(br, f))
 		drop_set_add(d, in, f, vlan_refuses(&in->vlans, br->vlan.set.protocol, f));
 	else
@@ -166,10 +178,12 @@ static inline void inject(struct injection *j, struct frame *f, const struct ori
 		return;
 	}
 	if (unlikely(o->flags & ORIGIN_HOST_ONLY) && mac_is_group(f->dst) &&
-	    !vlan_refused(j->br, f))
+	    !vlan_refused(j->br, f)) {
+		STEP(j->br, f, j->br->host, LOOKUP, .mac = f->dst, .result = TRACE_LOOKUP_LOCAL);
 		f->verdict = FRAME_HOST;
-	else
+	} else {
 		decide(j->br, in, f, &j->drops);
+	}
 }
 
 /* Two loops, as in input.c: buckets of the FDB come while other frames are parsed. */
@@ -179,7 +193,7 @@ static void inject_batch(struct injection *j, struct batch *b, const struct orig
 
 	assert(br);
 	j->state = &br->intercept.sides[j->side];
-	j->drops.n = 0;
+	drop_set_init(&j->drops, br);
 	b->n_shown = 0;
 	bridge_set_now(br, b->now_ns);
 	mirror_begin(br);
@@ -195,13 +209,22 @@ static void inject_batch(struct injection *j, struct batch *b, const struct orig
 		if (likely(b->frames[i].verdict != FRAME_DROP))
 			inject(j, &b->frames[i], o ? &o[i] : &unknown);
 	}
-	drop_set_put(&j->drops, br);
+	drop_set_put(&j->drops);
+}
+
+static inline bool is_traced(const struct bridge *br, const struct batch *b, const struct origin *o)
+{
+	return !TRACED && unlikely(br->trace) && trace_returns(br->trace, o, b->n);
 }
 
 void bridge_inject(struct bridge *br, struct batch *b, const struct origin *o)
 {
 	struct injection j;
 
+	if (is_traced(br, b, o)) {
+		bridge_inject_traced(br, b, o);
+		return;
+	}
 	j.br = br;
 	j.side = INTERCEPT_NIC;
 	j.withdrawn = false;
@@ -213,6 +236,10 @@ void bridge_inject_host(struct bridge *br, struct batch *b, const struct origin 
 {
 	struct injection j;
 
+	if (is_traced(br, b, o)) {
+		bridge_inject_host_traced(br, b, o);
+		return;
+	}
 	j.br = br;
 	j.side = INTERCEPT_HOST;
 	j.withdrawn = false;
@@ -225,6 +252,10 @@ void bridge_withdraw(struct bridge *br, enum intercept_side side, struct batch *
 {
 	struct injection j;
 
+	if (is_traced(br, b, o)) {
+		bridge_withdraw_traced(br, side, b, o);
+		return;
+	}
 	j.br = br;
 	j.side = side;
 	j.withdrawn = true;
@@ -237,7 +268,7 @@ static void pass_on(struct bridge *br, struct frame *f, struct egress *out)
 	struct bport *in = ingress_of(br, f);
 	struct drop_set d;
 
-	d.n = 0;
+	drop_set_init(&d, br);
 	f->verdict = FRAME_FLOOD;
 	if (f->flags & FRAME_NO_HOST) {
 		f->verdict = FRAME_HOST;
@@ -247,7 +278,7 @@ static void pass_on(struct bridge *br, struct frame *f, struct egress *out)
 		f->dst_hash = fdb_hash(br->fdb, f->dst, f->vid);
 		decide(br, in, f, &d);
 	}
-	drop_set_put(&d, br);
+	drop_set_put(&d);
 	bridge_forward_one(br, f, out);
 }
 
@@ -256,6 +287,10 @@ void bridge_intercept_refused(struct bridge *br, struct frame *const *frames, ui
 {
 	const bool pass = br->intercept.set.overflow == INTERCEPT_OVERFLOW_PASS;
 
+	if (round_is_traced(br)) {
+		bridge_intercept_refused_traced(br, frames, n, out);
+		return;
+	}
 	for (uint32_t i = 0; i < n; i++) {
 		struct frame *f = frames[i];
 		struct bport *in = ingress_of(br, f);
@@ -265,10 +300,11 @@ void bridge_intercept_refused(struct bridge *br, struct frame *const *frames, ui
 			c->copies_lost++;
 		} else if (pass) {
 			c->overflow_pass++;
+			STEP(br, f, NULL, INTERCEPT, .result = TRACE_INTERCEPT_OVERFLOW);
 			pass_on(br, f, out);
 			continue;
 		} else {
-			bport_drop(in, DROP_RING_FULL, 1);
+			count_drop(br, in, f, DROP_RING_FULL);
 		}
 		br->bufs.put(br->bufs.ctx, &f->buf, 1);
 	}

@@ -27,15 +27,19 @@ static inline void parse_frames(struct bridge *br, struct bport *in, struct batc
 		bytes += f->len;
 		f->in_port = in->no;
 		f->vid = 0;
-		f->flags = (f->flags & (uint8_t)~FRAME_ENGINE_FLAGS) | flags;
+		f->flags = (f->flags & (uint8_t)~FRAME_STALE_FLAGS) | flags;
 		f->origin = 0;
 		f->mark = 0;
 		f->mirrored = 0;
 		f->verdict = FRAME_FLOOD;
+		if (TRACED)
+			trace_begin(br->trace, in, f, i);
 		if (unlikely(!frame_parse(f))) {
 			drop_set_add(d, in, f, DROP_RUNT);
 			continue;
 		}
+		STEP(br, f, NULL, PARSE, .result = f->n_tags, .value = f->ethertype,
+		     .vid = frame_tag_vid(f));
 		if (vlans)
 			vlan_ingress(br, in, f);
 		f->src_hash = fdb_hash(br->fdb, f->src, f->vid);
@@ -95,10 +99,17 @@ static inline void learn(struct bridge *br, const struct bport *in, const struct
 	uint16_t old_port = 0;
 	enum fdb_learn_result r;
 
-	if (unlikely(!(in->flags & BPORT_LEARNING_FLAG)))
+	if (unlikely(!(in->flags & BPORT_LEARNING_FLAG))) {
+		STEP(br, f, in, LEARN, .mac = f->src, .vid = f->vid, .result = TRACE_LEARN_OFF);
 		return;
-	r = fdb_learn(br->fdb, f->src, f->vid, f->src_hash, in->no, in->flags & BPORT_STICKY_FLAG,
-		      &old_port);
+	}
+	if (TRACED && br->dry)
+		r = fdb_would_learn(br->fdb, f->src, f->vid, in->no, &old_port);
+	else
+		r = fdb_learn(br->fdb, f->src, f->vid, f->src_hash, in->no,
+			      in->flags & BPORT_STICKY_FLAG, &old_port);
+	STEP(br, f, in, LEARN, .mac = f->src, .vid = f->vid, .result = (uint8_t)r,
+	     .value = old_port);
 	if (unlikely(r != FDB_KNOWN))
 		learned(br, in, f, r, old_port);
 }
@@ -110,11 +121,12 @@ static inline bool state_learns(const struct bport *in)
 
 /* VLAN ingress, decided in parse_frames(). State comes first: a port that is blocked is no matter
  * of VLANs. */
-static inline bool admit_vlan(const struct bridge *br, struct bport *in, struct frame *f,
+static inline bool admit_vlan(struct bridge *br, struct bport *in, struct frame *f,
 			      struct drop_set *d)
 {
 	if (unlikely(in->state != BPORT_FORWARDING && in->state != BPORT_LEARNING))
 		return true; /* and it is dropped for that */
+	STEP(br, f, in, VLAN, .vid = f->vid);
 	if (unlikely(vlan_refused(br, f))) {
 		drop_set_add(d, in, f, vlan_refuses(&in->vlans, br->vlan.set.protocol, f));
 		return false;
@@ -136,6 +148,7 @@ static _cold_ bool input_reserved(struct bridge *br, struct bport *in, struct fr
 		return true;
 	}
 	if ((f->dst & 0xf) == 0 && stp_is_on(br->stp)) {
+		STEP(br, f, in, STP, .result = in->state);
 		bridge_stp_input(br, in, f, d);
 		return true;
 	}
@@ -145,8 +158,10 @@ static _cold_ bool input_reserved(struct bridge *br, struct bport *in, struct fr
 		drop_set_add(d, in, f, state_refuses(in));
 		return true;
 	}
+	STEP(br, f, in, STATE, .result = in->state);
 	if (!br->set.no_linklocal_learn && state_learns(in) && !vlan_refused(br, f))
 		learn(br, in, f);
+	STEP(br, f, br->host, LOOKUP, .mac = f->dst, .result = TRACE_LOOKUP_LINK);
 	f->vid = 0; /* for this link, and of no VLAN */
 	f->verdict = FRAME_HOST;
 	return true;
@@ -157,6 +172,7 @@ static inline bool admit(struct bridge *br, struct bport *in, struct frame *f, s
 {
 	if (unlikely(mac_is_reserved(f->dst)) && input_reserved(br, in, f, d))
 		return false;
+	STEP(br, f, in, STATE, .result = in->state);
 	if (unlikely(br->vlan.on) && !admit_vlan(br, in, f, d))
 		return false;
 	if (likely(in->state == BPORT_FORWARDING))
@@ -211,7 +227,11 @@ void bridge_input(struct bridge *br, struct bport *in, struct batch *b)
 {
 	struct drop_set d;
 
-	d.n = 0;
+	if (!TRACED && unlikely(br->trace) && trace_select(br->trace, in, b)) {
+		bridge_input_traced(br, in, b);
+		return;
+	}
+	drop_set_init(&d, br);
 	b->n_shown = 0;
 	bridge_set_now(br, b->now_ns);
 	parse_batch(br, in, b, &d);
@@ -231,5 +251,5 @@ void bridge_input(struct bridge *br, struct bport *in, struct batch *b)
 		bridge_divert(br, in, b, &d);
 	if (unlikely(br->hooks[HOOK_PRE_ROUTING]) && !in->host)
 		bridge_pre_routing(br, in, b, &d);
-	drop_set_put(&d, br);
+	drop_set_put(&d);
 }

@@ -115,6 +115,29 @@ void mirrors_free(struct bridge *br)
 	free(br->mirrors.queue);
 }
 
+bool mirrors_copy(const struct mirrors *of, struct mirrors *ret)
+{
+	*ret = *of;
+	memset(ret->by_no, 0, sizeof(ret->by_no));
+	ret->queue = calloc(1, sizeof(*ret->queue));
+	for (uint32_t i = 0; ret->queue && i < MIRRORS_MAX; i++) {
+		if (!of->by_no[i])
+			continue;
+		ret->by_no[i] = malloc(sizeof(*ret->by_no[i]));
+		if (!ret->by_no[i])
+			return false;
+		*ret->by_no[i] = *of->by_no[i];
+	}
+	return ret->queue != NULL;
+}
+
+void mirrors_free_copy(struct mirrors *copy)
+{
+	for (uint32_t i = 0; i < MIRRORS_MAX; i++)
+		free(copy->by_no[i]);
+	free(copy->queue);
+}
+
 /* The lowest mirror with that destination names its bit. */
 static uint8_t dest_bit(const struct mirrors *ms, uint32_t no)
 {
@@ -190,6 +213,16 @@ static void cut(struct mirror *m, struct frame *f)
 	m->counters.cut++;
 }
 
+static _cold_ void step_mirror(struct bridge *br, const struct mirror *m, const struct bport *to,
+			       const struct frame *f)
+{
+	struct trace_record r = {.step = TRACE_MIRROR};
+
+	_Static_assert(MIRROR_NAME_SIZE <= TRACE_NAME_SIZE, "a record has room for the name");
+	memcpy(r.name, m->name, MIRROR_NAME_SIZE);
+	trace_step(br->trace, f, to, r);
+}
+
 /* A copy for m's destination, unless that has one. */
 static void copy(struct bridge *br, struct mirror *m, struct frame *f)
 {
@@ -206,13 +239,13 @@ static void copy(struct bridge *br, struct mirror *m, struct frame *f)
 	}
 	c = &q->frames[q->n];
 	*c = *f;
-	c->flags &= (uint8_t)~FRAME_ENGINE_FLAGS;
+	c->flags &= (uint8_t)~FRAME_STALE_FLAGS;
 	c->out_port = p->no;
 	c->vid = 0; /* its tag is not the bridge's to change any more */
 	if (m->snap && c->len > m->snap)
 		cut(m, c);
 	if (exceeds_mtu(br, p, c)) {
-		bport_drop(p, DROP_EGRESS_MTU, 1);
+		count_drop(br, p, c, DROP_EGRESS_MTU);
 		m->counters.lost++;
 		return;
 	}
@@ -220,6 +253,8 @@ static void copy(struct bridge *br, struct mirror *m, struct frame *f)
 	q->to[q->n++] = p->no;
 	m->counters.packets++;
 	m->counters.bytes += f->len;
+	if (unlikely(f->flags & FRAME_TRACED))
+		step_mirror(br, m, p, f);
 }
 
 static bool has_vlan(const struct mirror *m, uint16_t vlan)

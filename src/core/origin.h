@@ -50,6 +50,7 @@ struct origin {
 	uint8_t ring;        /* the RX ring it was shown in */
 	uint8_t how;         /* enum origin_how */
 	uint8_t mirrored;    /* as in struct frame */
+	uint8_t journey;     /* trace_ticket() */
 };
 
 struct origins;

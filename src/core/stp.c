@@ -546,10 +546,10 @@ static enum stp_rx refused(enum stp_rx why, struct stp_port *p)
 	return why;
 }
 
-enum stp_rx stp_rx_frame(struct stp *s, uint16_t no, const uint8_t *frame, uint32_t len)
+/* What becomes of a frame; *b is filled in if it was read that far. */
+static enum stp_rx judge(const struct stp *s, const struct stp_port *p, const uint8_t *frame,
+			 uint32_t len, struct bpdu *b)
 {
-	struct stp_port *p = port_at(s, no);
-	struct bpdu b;
 	int r;
 
 	if (!p || !s->hot.on || !p->link_up)
@@ -559,25 +559,55 @@ enum stp_rx stp_rx_frame(struct stp *s, uint16_t no, const uint8_t *frame, uint3
 	if (p->guarded)
 		return STP_RX_GUARD;
 	if (p->n_rx == RX_MAX)
-		return refused(STP_RX_RATE, p);
-	p->n_rx++;
+		return STP_RX_RATE;
 	if (s->held)
 		return STP_RX_IGNORED;
-	r = bpdu_parse(frame, len, &b);
+	r = bpdu_parse(frame, len, b);
 	if (r == BPDU_E_MALFORMED)
-		return refused(STP_RX_MALFORMED, p);
-	if (p->set.bpdu_guard) {
-		shut(s, p);
+		return STP_RX_MALFORMED;
+	if (p->set.bpdu_guard)
 		return STP_RX_GUARD;
+	if (r == BPDU_E_AGE)
+		return STP_RX_AGE;
+	if (b->kind != BPDU_TCN && b->bridge == bridge_id(s) && b->port == port_id(p))
+		return STP_RX_OWN;
+	return STP_RX_TAKEN;
+}
+
+enum stp_rx stp_would_rx_frame(const struct stp *s, uint16_t no, const uint8_t *frame, uint32_t len)
+{
+	struct bpdu b;
+
+	return judge(s, port_at(s, no), frame, len, &b);
+}
+
+enum stp_rx stp_rx_frame(struct stp *s, uint16_t no, const uint8_t *frame, uint32_t len)
+{
+	struct stp_port *p = port_at(s, no);
+	struct bpdu b;
+	enum stp_rx r = judge(s, p, frame, len, &b);
+
+	switch (r) {
+	case STP_RX_IGNORED:
+	case STP_RX_FILTER:
+		return r;
+	case STP_RX_RATE:
+		return refused(r, p);
+	case STP_RX_GUARD:
+		if (!p->guarded)
+			shut(s, p);
+		return r;
+	default:
+		p->n_rx++;
+		break;
 	}
-	if (r == BPDU_E_AGE) {
+	if (r == STP_RX_AGE) {
 		p->operEdge = false; /* somebody is there */
 		p->edgeDelayWhile = EdgeDelay(p);
 		revoke(s, p, &b);
-		return refused(STP_RX_AGE, p);
 	}
-	if (b.kind != BPDU_TCN && b.bridge == bridge_id(s) && b.port == port_id(p))
-		return refused(STP_RX_OWN, p);
+	if (r != STP_RX_TAKEN)
+		return refused(r, p);
 	p->counters.rx_bpdu++;
 	if (b.kind == BPDU_TCN) {
 		p->counters.rx_tcn++;

@@ -138,6 +138,9 @@ enum stp_rx {
 };
 /* A frame to 01:80:C2:00:00:00, from its first address on. Spanning tree is on. */
 enum stp_rx stp_rx_frame(struct stp *s, uint16_t no, const uint8_t *frame, uint32_t len);
+/* What it would answer. */
+enum stp_rx stp_would_rx_frame(const struct stp *s, uint16_t no, const uint8_t *frame,
+			       uint32_t len);
 
 /* Returns when to call again; UINT64_MAX while off. Early calls do nothing. */
 uint64_t stp_tick(struct stp *s, uint64_t now_ns);

@@ -28,6 +28,7 @@ void through_input(struct bridge *br, struct bport *in, struct batch *b, struct 
 			continue;
 		f->out_port = in->no;
 		f->verdict = FRAME_UNICAST;
+		STEP(br, f, in, LOOKUP, .mac = f->dst, .result = TRACE_LOOKUP_KERNEL);
 		if (unlikely(f->flags & FRAME_COPY) && !taken)
 			give_copy_back(&br->intercept.sides[no], f, d);
 	}
@@ -45,6 +46,15 @@ void through_decide(struct bridge *br, struct bport *in, struct frame *f)
 		    fdb_lookup(br->fdb, f->dst, f->vid, f->dst_hash, &kind) >= 0)) {
 		f->verdict = FRAME_HOST;
 	}
+	STEP(br, f, in == &br->nowhere ? NULL : in, LOOKUP, .mac = f->dst,
+	     .result = TRACE_LOOKUP_KERNEL);
+}
+
+static inline void put_on(struct bridge *br, const struct bport *p, struct frame *f,
+			  struct egress *out)
+{
+	STEP(br, f, p, EGRESS);
+	egress_add(out, p->no, f);
 }
 
 /* Out of the host and, if it is for a group, up to it. */
@@ -54,9 +64,9 @@ static _cold_ void flood(struct bridge *br, struct bport *in, struct frame *f, s
 	const bool up = mac_is_group(f->dst) && br->self;
 
 	if (br->host)
-		egress_add(out, br->host->no, f);
+		put_on(br, br->host, f, out);
 	if (up)
-		egress_add(out, br->self->no, f);
+		put_on(br, br->self, f, out);
 	if (br->host && up)
 		br->bufs.ref(br->bufs.ctx, f->buf, 1);
 	else if (!br->host && !up)
@@ -66,16 +76,19 @@ static _cold_ void flood(struct bridge *br, struct bport *in, struct frame *f, s
 void through_forward(struct bridge *br, struct bport *in, struct frame *f, struct egress *out,
 		     struct drop_set *d)
 {
+	const struct bport *p;
+
 	switch (f->verdict) {
 	case FRAME_UNICAST:
-		if (likely(port_by_no(br, f->out_port)))
-			egress_add(out, f->out_port, f);
+		p = port_by_no(br, f->out_port);
+		if (likely(p))
+			put_on(br, p, f, out);
 		else
 			drop_set_add(d, in, f, DROP_NO_EGRESS);
 		break;
 	case FRAME_HOST:
 		if (br->self)
-			egress_add(out, br->self->no, f);
+			put_on(br, br->self, f, out);
 		else
 			drop_set_add(d, in, f, DROP_HOST_DOWN);
 		break;

@@ -7,12 +7,25 @@
 #include <assert.h>
 #include <string.h>
 
+#include "core/trace.h"
 #include "daemon/inspect_internal.h"
 
 enum shown {
 	SHOWN,   /* the ring, or somebody else, has its reference now */
 	NO_ROOM, /* the caller has it */
 };
+
+/* f, or a copy of it, is in the ring from that slot on. */
+static inline void step_shown(struct inspect *in, const struct inspect_ring *r,
+			      const struct frame *f, const struct origin *o, uint32_t slot)
+{
+	if (unlikely(f->flags & FRAME_TRACED))
+		trace_step(bridge_trace(in->wb->br), f, NULL,
+			   (struct trace_record){.step = TRACE_RING,
+						 .result = (o->flags & ORIGIN_COPY) != 0,
+						 .value = EGRESS_RING(r->side, r->index),
+						 .value2 = slot});
+}
 
 /* A frame that must end here, counted where it came in. */
 static enum shown drop(struct inspect *in, struct frame *f, enum drop_reason reason)
@@ -21,6 +34,7 @@ static enum shown drop(struct inspect *in, struct frame *f, enum drop_reason rea
 
 	if (p)
 		bport_drop(p, reason, 1);
+	bridge_tell_drop(in->wb->br, p, f, reason);
 	buf_put_one(in->bufs, f->buf);
 	return SHOWN;
 }
@@ -87,6 +101,7 @@ static enum shown show_plain(struct inspect *in, struct inspect_ring *r, struct 
 			     const struct origin *o)
 {
 	const uint32_t ofs = ringcheck_rx_offset(&r->rc, 0);
+	const uint32_t slot = r->rc.pos;
 	struct frame copy, *g = f;
 	int why = 0;
 
@@ -99,6 +114,7 @@ static enum shown show_plain(struct inspect *in, struct inspect_ring *r, struct 
 	if (g->flags & FRAME_CSUM_PARTIAL)
 		why = offload_finish_csum(g);
 	if (!why && put_slot(in, r, g, o)) {
+		step_shown(in, r, f, o, slot);
 		if (g == f)
 			return SHOWN;
 		r->counters.n_copied++;
@@ -155,6 +171,7 @@ static enum shown show_gso(struct inspect *in, struct inspect_ring *r, struct fr
 		put_segments(in, 0, (uint32_t)n);
 		return NO_ROOM;
 	}
+	step_shown(in, r, f, o, r->rc.pos);
 	if (!(o->flags & ORIGIN_COPY))
 		o->group = regroup_keep(in->groups[r->side], f, o, in->segments, (uint32_t)n,
 					r->rc.n_slots + (uint32_t)n);
@@ -180,6 +197,7 @@ static enum shown show_chain(struct inspect *in, struct inspect_ring *r, struct 
 	const uint32_t room = inspect_room(in, r);
 	const uint32_t k = room ? (f->len + room - 1) / room : UINT32_MAX;
 	struct ring_slot s[NETMAP_MAX_FRAGS];
+	const uint32_t slot = r->rc.pos;
 	uint32_t bufs[NETMAP_MAX_FRAGS], got;
 	struct frame first = *f;
 
@@ -208,6 +226,7 @@ static enum shown show_chain(struct inspect *in, struct inspect_ring *r, struct 
 		if (ringcheck_rx_put(&r->rc, in->bufs, s, k) == k) {
 			first.buf = bufs[0];
 			origins_lend(in->origins[r->side], &first, o);
+			step_shown(in, r, f, o, slot);
 			r->counters.n_frames++;
 			r->counters.n_copied++;
 			buf_put_one(in->bufs, f->buf);
@@ -247,13 +266,16 @@ static uint32_t show_frames(struct inspect *in, struct inspect_ring *r, const st
 {
 	const uint32_t room = r->rc.offset_mask ? 0 : inspect_room(in, r);
 	struct origin o[EGRESS_MAX];
-	uint32_t n_refused = 0, n, put;
+	uint32_t n_refused = 0, n, put, slot;
 
 	for (uint32_t i = 0; i < l->n; i += n) {
 		for (n = 0; i + n < l->n && is_easy(in, l->frames[i + n], room); n++)
 			bridge_origin(in->wb->br, l->frames[i + n], now_ns, &o[n]);
 		if (n > 0) {
+			slot = r->rc.pos;
 			put = put_slots(in, r, l->frames + i, o, n);
+			for (uint32_t k = 0; k < put; k++, slot = ring_next(slot, r->rc.n))
+				step_shown(in, r, l->frames[i + k], &o[k], slot);
 			for (; put < n; put++)
 				ret_refused[n_refused++] = l->frames[i + put];
 		} else {

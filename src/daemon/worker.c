@@ -87,6 +87,7 @@ static void transmit(struct worker *w, struct worker_bridge *wb)
 
 	if (unlikely(wb->inspect))
 		inspect_show(wb->inspect, e, w->batch.now_ns);
+	xmit_begin(&w->xmit, wb->br);
 	for (uint32_t i = 0; i < e->n_used; i++) {
 		uint16_t no = e->used[i];
 		struct worker_port *wp;
@@ -130,6 +131,7 @@ void worker_send(struct worker *w, struct worker_bridge *wb, struct bport *bp, c
 		return;
 	}
 	memcpy(f.data, data, len);
+	xmit_begin(&w->xmit, wb->br);
 	xmit_send(&w->xmit, wp, bp, &list, 1);
 	if (wp && wp->touched && !was_touched && wp->port->driver->flush)
 		w->touched[w->n_touched++] = wp;

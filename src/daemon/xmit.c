@@ -11,9 +11,26 @@ void xmit_init(struct xmit *x, const struct buf_ops *bufs, const struct batch *b
 	x->bufs = *bufs;
 	x->batch = batch;
 	x->out = out;
+	x->br = NULL;
+	x->trace = NULL;
 	memset(x->has_finished, 0, sizeof(x->has_finished));
 	for (uint32_t i = 0; i < XMIT_SEGMENTS; i++)
 		x->segment_list[i] = &x->segments[i];
+}
+
+void xmit_begin(struct xmit *x, struct bridge *br)
+{
+	struct trace *t = bridge_trace(br);
+
+	x->br = br;
+	x->trace = unlikely(t) && trace_is_live(t) ? t : NULL;
+}
+
+static void step(struct xmit *x, const struct bport *bp, const struct frame *f,
+		 struct trace_record r)
+{
+	if (unlikely(x->trace) && f->flags & FRAME_TRACED)
+		trace_step(x->trace, f, bp, r);
 }
 
 static void put_frames(struct xmit *x, struct frame *const *frames, uint32_t n)
@@ -28,6 +45,8 @@ static void drop(struct xmit *x, struct bport *bp, struct frame *const *frames, 
 	if (n == 0)
 		return;
 	bport_drop(bp, reason, n);
+	for (uint32_t i = 0; i < n; i++)
+		bridge_tell_drop(x->br, bp, frames[i], reason);
 	put_frames(x, frames, n);
 }
 
@@ -49,6 +68,9 @@ static void hand_over(struct xmit *x, struct worker_port *wp, struct frame *cons
 	}
 	for (uint32_t i = 0; i < sent; i++)
 		bytes += frames[i]->len;
+	for (uint32_t i = 0; unlikely(x->trace) && i < sent; i++)
+		step(x, wp->bp, frames[i],
+		     (struct trace_record){.step = TRACE_TX, .value = frames[i]->len});
 	bridge_tx_done(wp->bp, sent, bytes);
 	drop(x, wp->bp, frames + sent, n - sent, DROP_TX_FULL);
 	wp->touched = true;
@@ -65,6 +87,9 @@ static void send_segments(struct xmit *x, struct worker_port *wp, struct frame *
 	}
 	wp->offload.gso_segmented++;
 	wp->offload.gso_segments += (uint32_t)n;
+	step(x, wp->bp, f,
+	     (struct trace_record){
+		     .step = TRACE_OFFLOAD, .result = TRACE_OFFLOAD_SEGMENT, .value = (uint32_t)n});
 	for (int i = 0; i < n; i += BATCH_MAX)
 		hand_over(x, wp, x->segment_list + i, (uint32_t)min_of(n - i, BATCH_MAX));
 	put_frames(x, &f, 1);
@@ -129,6 +154,8 @@ static int finish(struct xmit *x, struct worker_port *wp, struct frame **f)
 		x->has_finished[i / 64] |= 1ULL << (i % 64);
 	}
 	x->bufs.ref(x->bufs.ctx, copy->buf, 1);
+	if (unlikely(x->trace) && orig->flags & FRAME_TRACED)
+		trace_alias(x->trace, orig, copy->buf);
 	x->bufs.put(x->bufs.ctx, &orig->buf, 1);
 	*f = copy;
 	return 0;
@@ -158,6 +185,10 @@ void xmit_send(struct xmit *x, struct worker_port *wp, struct bport *bp,
 			continue;
 		} else {
 			r = finish(x, wp, &f);
+			if (!r)
+				step(x, wp->bp, frames[i],
+				     (struct trace_record){.step = TRACE_OFFLOAD,
+							   .result = TRACE_OFFLOAD_CSUM});
 		}
 		if (r)
 			drop(x, bp, &f, 1, (enum drop_reason)r);
@@ -177,4 +208,6 @@ void xmit_end(struct xmit *x)
 				    &x->finished[w * 64 + (uint32_t)__builtin_ctzll(left)].buf, 1);
 		x->has_finished[w] = 0;
 	}
+	if (unlikely(x->trace))
+		trace_round_end(x->trace);
 }

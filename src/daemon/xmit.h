@@ -7,6 +7,7 @@
 
 #include "core/batch.h"
 #include "core/offload.h"
+#include "core/trace.h"
 #include "daemon/worker.h"
 
 #define XMIT_SEGMENTS                                                                              \
@@ -20,6 +21,8 @@ struct xmit {
 	struct buf_ops bufs;
 	const struct batch *batch; /* the one being forwarded */
 	const struct egress *out;  /* where its frames are now */
+	struct bridge *br;         /* of the lists that are being sent */
+	struct trace *trace;       /* of it, if some of these frames have journeys; else NULL */
 	/* Copies with finished checksums of those, made once for all ports. */
 	struct frame finished[XMIT_SHARED];
 	uint64_t has_finished[XMIT_SHARED / 64]; /* bit per frame */
@@ -29,9 +32,11 @@ struct xmit {
 
 void xmit_init(struct xmit *x, const struct buf_ops *bufs, const struct batch *batch,
 	       const struct egress *out);
+/* Before frames of that bridge are sent. */
+void xmit_begin(struct xmit *x, struct bridge *br);
 /* Sends n frames in order, one reference of each is given away. wp NULL or without a port: drops.
  */
 void xmit_send(struct xmit *x, struct worker_port *wp, struct bport *bp,
 	       struct frame *const *frames, uint32_t n);
-/* After the last list of a batch: lets go of the copies. */
+/* After the last list of a batch: lets go of the copies; journeys end. */
 void xmit_end(struct xmit *x);

@@ -143,6 +143,7 @@ def test_the_host_is_in_its_vlans(lab):
     assert " 0 received" in a.ping("10.77.255.1", 2, "-W", 1, check=False)
     vlan(d, "del", "dev", "br0", "vid", "1", "self")
     vlan(d, "add", "dev", "br0", "vid", "10", "pvid", "untagged", "self")
+    a.ns.run("ip", "neigh", "flush", "all")  # it has just given up on the host
     a.ping("10.77.255.1")
     assert " 0 received" in b.ping("10.77.255.1", 2, "-W", 1, check=False)
     L.tcp_transfer(a.ns, d.ns, "10.77.255.1")

@@ -64,7 +64,7 @@ suite_netns()
     rm -f "$xml"
     # They wait more than they compute.
     VIADUCT_BUILD=$top/$dir PYTHONDONTWRITEBYTECODE=1 "${run[@]}" \
-        "$python" -m pytest tests/netns -q -n "${VIADUCT_TEST_JOBS:-$((2 * jobs))}" \
+        "$python" -m pytest tests/netns -q -n "${VIADUCT_TEST_JOBS:-$((3 * jobs))}" \
         --junitxml="$xml" "$@" || status=$?
     record "$label" $((SECONDS - t0)) "$("$python" tools/dev/count.py pytest "$xml")" $status
 }
