@@ -36,7 +36,8 @@ struct bridge {
 	struct hook_set *hooks[HOOK_N]; /* NULL: no rules */
 	struct mirrors mirrors;
 	struct trace *trace; /* NULL: nobody looks */
-	bool dry; /* core/explain.c: nothing is to change but this struct and its ports */
+	bool dry;         /* core/explain.c: nothing is to change but this struct and its ports */
+	bool dry_learned; /* and the source of the frame would be known now */
 	struct bport nowhere; /* ingress of frames without one; number 0, flags 0 */
 	struct bport *by_no[PORTS_MAX] _cacheline_; /* by port number; NULL: free */
 	struct bport *ports[PORTS_MAX]; /* the same, n_ports of them, ascending: for floods */
@@ -214,6 +215,8 @@ static inline void look_up(struct bridge *br, struct bport *in, struct frame *f,
 
 	if (likely(!mac_is_group(f->dst)))
 		port = fdb_lookup(br->fdb, f->dst, f->vid, f->dst_hash, &kind);
+	if (TRACED && br->dry_learned && f->dst == f->src)
+		port = in->no;
 	if (TRACED)
 		step_look_up(br, f, port, kind);
 	if (unlikely(port < 0))

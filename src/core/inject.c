@@ -66,7 +66,7 @@ static _cold_ bool settle_marked(struct injection *j, struct bport *in, struct f
 }
 
 /* Everything but the destination. True when the frame may go on. */
-static inline bool accept(struct injection *j, struct frame *f, const struct origin *o)
+static inline bool accept(struct injection *j, struct frame *f, uint32_t i, const struct origin *o)
 {
 	struct bport *in = find_ingress(j, o);
 	struct bport *at = in ? in : &j->br->nowhere;
@@ -80,7 +80,7 @@ static inline bool accept(struct injection *j, struct frame *f, const struct ori
 	f->mark = 0;
 	f->mirrored = o->mirrored;
 	if (TRACED) {
-		trace_resume(j->br->trace, f, o);
+		trace_resume(j->br->trace, at, f, i, o);
 		STEP(j->br, f, in, RETURN, .result = j->withdrawn ? ORIGIN_PORT : o->how,
 		     .value = EGRESS_RING(j->side, o->ring));
 	}
@@ -200,7 +200,7 @@ static void inject_batch(struct injection *j, struct batch *b, const struct orig
 	for (uint32_t i = 0; i < b->n; i++) {
 		struct frame *f = &b->frames[i];
 
-		if (!accept(j, f, o ? &o[i] : &unknown) || mac_is_group(f->dst))
+		if (!accept(j, f, i, o ? &o[i] : &unknown) || mac_is_group(f->dst))
 			continue;
 		f->dst_hash = fdb_hash(br->fdb, f->dst, f->vid);
 		fdb_prefetch(br->fdb, f->dst_hash);
@@ -214,7 +214,7 @@ static void inject_batch(struct injection *j, struct batch *b, const struct orig
 
 static inline bool is_traced(const struct bridge *br, const struct batch *b, const struct origin *o)
 {
-	return !TRACED && unlikely(br->trace) && trace_returns(br->trace, o, b->n);
+	return !TRACED && unlikely(br->trace) && trace_select_returns(br->trace, b, o);
 }
 
 void bridge_inject(struct bridge *br, struct batch *b, const struct origin *o)

@@ -110,6 +110,10 @@ static inline void learn(struct bridge *br, const struct bport *in, const struct
 			      in->flags & BPORT_STICKY_FLAG, &old_port);
 	STEP(br, f, in, LEARN, .mac = f->src, .vid = f->vid, .result = (uint8_t)r,
 	     .value = old_port);
+	if (TRACED && br->dry) {
+		br->dry_learned = r == FDB_NEW || r == FDB_MOVED;
+		return;
+	}
 	if (unlikely(r != FDB_KNOWN))
 		learned(br, in, f, r, old_port);
 }

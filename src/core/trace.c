@@ -129,47 +129,60 @@ struct trace_stats trace_stats(const struct trace *t, uint32_t watch)
 
 /* ---- choosing ---- */
 
-static void choose(struct trace *t, uint32_t no, const struct batch *b)
+static const struct origin unknown = {.how = ORIGIN_UNKNOWN};
+
+/* What is no return of a frame that came in by a port. */
+static bool made_by_program(const struct origin *o)
+{
+	return o->how == ORIGIN_UNKNOWN || o->how == ORIGIN_SOURCE ||
+	       o->flags & (ORIGIN_COPY | ORIGIN_STALE);
+}
+
+/* True when w does not look at the frame at all. o NULL: it came in by a port. */
+static bool passes_over(const struct watch *w, const struct frame *f, const struct origin *o)
+{
+	if (o && ((w->w.port && w->w.port != o->port) || !made_by_program(o)))
+		return true;
+	return w->w.match && !w->w.match(w->w.ctx, f);
+}
+
+/* o: of frames from a program, one for all unless `each`. True if one was chosen. */
+static bool choose(struct trace *t, uint32_t no, const struct batch *b, const struct origin *o,
+		   bool each)
 {
 	struct watch *w = &t->watches[no];
-	const uint32_t every = max_of(w->w.every, 1u);
+	const uint64_t before = w->stats.chosen;
 
+	if (!o && !w->w.match && w->next >= b->n) { /* no need to look at them */
+		w->next -= b->n;
+		return false;
+	}
 	for (uint32_t i = 0; i < b->n && w->stats.chosen < w->w.count; i++) {
-		if (!w->w.match && w->next > 0) { /* no need to look at each */
-			const uint32_t skip = min_of(w->next, b->n - i);
-
-			w->next -= skip;
-			i += skip;
-			if (i == b->n)
-				return;
-		} else if (w->w.match && !w->w.match(w->w.ctx, &b->frames[i])) {
+		if (passes_over(w, &b->frames[i], each ? &o[i] : o))
 			continue;
-		}
 		if (w->next > 0) {
 			w->next--;
 			continue;
 		}
-		w->next = every - 1;
+		w->next = max_of(w->w.every, 1u) - 1;
 		w->stats.chosen++;
 		t->chosen_by[i] |= (uint8_t)(1u << no);
 	}
+	return w->stats.chosen != before;
 }
 
 bool trace_select(struct trace *t, const struct bport *in, const struct batch *b)
 {
-	uint64_t before = 0, after = 0;
+	bool any = false;
 
 	memset(t->chosen_by, 0, b->n);
 	for (uint32_t i = 0; i < TRACE_WATCHES_MAX; i++) {
 		const struct watch *w = &t->watches[i];
 
-		if (!w->used || (w->w.port && w->w.port != in->no))
-			continue;
-		before += w->stats.chosen;
-		choose(t, i, b);
-		after += w->stats.chosen;
+		if (w->used && (!w->w.port || w->w.port == in->no))
+			any |= choose(t, i, b, NULL, false);
 	}
-	return after != before;
+	return any;
 }
 
 /* ---- journeys ---- */
@@ -205,17 +218,18 @@ static void count_missed(struct trace *t, uint8_t watches)
 			t->watches[i].stats.missed++;
 }
 
-void trace_begin(struct trace *t, const struct bport *in, struct frame *f, uint32_t i)
+/* False: not chosen. */
+static bool begin(struct trace *t, const struct bport *in, struct frame *f, uint32_t i)
 {
 	struct slot *s;
 	struct journey *j;
 
 	if (likely(!t->chosen_by[i]))
-		return;
+		return false;
 	s = free_slot(t);
 	if (!s) {
 		count_missed(t, t->chosen_by[i]);
-		return;
+		return false;
 	}
 	s->used = true;
 	s->lent = false;
@@ -232,7 +246,13 @@ void trace_begin(struct trace *t, const struct bport *in, struct frame *f, uint3
 	j->n = j->n_lost = 0;
 	enlist(t, f->buf, s);
 	f->flags |= FRAME_TRACED;
-	trace_step(t, f, in, (struct trace_record){.step = TRACE_RX, .value = f->len});
+	return true;
+}
+
+void trace_begin(struct trace *t, const struct bport *in, struct frame *f, uint32_t i)
+{
+	if (begin(t, in, f, i))
+		trace_step(t, f, in, (struct trace_record){.step = TRACE_RX, .value = f->len});
 }
 
 void trace_step(struct trace *t, const struct frame *f, const struct bport *at,
@@ -307,20 +327,33 @@ static struct slot *by_ticket(const struct trace *t, uint8_t ticket)
 	return (struct slot *)s;
 }
 
-bool trace_returns(const struct trace *t, const struct origin *o, uint32_t n)
+static bool resumes(const struct trace *t, const struct origin *o)
 {
-	for (uint32_t i = 0; o && i < n; i++)
-		if (unlikely(o[i].journey) && by_ticket(t, o[i].journey))
-			return true;
-	return false;
+	return unlikely(o->journey) && by_ticket(t, o->journey);
 }
 
-void trace_resume(struct trace *t, struct frame *f, const struct origin *o)
+bool trace_select_returns(struct trace *t, const struct batch *b, const struct origin *o)
 {
-	struct slot *s = o->journey ? by_ticket(t, o->journey) : NULL;
+	bool any = false;
 
-	if (!s)
+	for (uint32_t i = 0; o && i < b->n && !any; i++)
+		any = resumes(t, &o[i]);
+	memset(t->chosen_by, 0, b->n);
+	for (uint32_t i = 0; i < TRACE_WATCHES_MAX; i++)
+		if (t->watches[i].used)
+			any |= choose(t, i, b, o ? o : &unknown, o != NULL);
+	return any;
+}
+
+void trace_resume(struct trace *t, const struct bport *in, struct frame *f, uint32_t i,
+		  const struct origin *o)
+{
+	struct slot *s = resumes(t, o) ? by_ticket(t, o->journey) : NULL;
+
+	if (!s) {
+		begin(t, in, f, i);
 		return;
+	}
 	s->lent = false;
 	enlist(t, f->buf, s);
 	f->flags |= FRAME_TRACED;

@@ -62,14 +62,19 @@
  *	LEARN      the ingress port. mac, vid. result: enum fdb_learn_result. value: port before
  *	LOOKUP     the port found, if any. mac, vid. result: enum trace_lookup. value: age in s
  *	INTERCEPT  result: enum trace_intercept. value: list of the ring, as EGRESS_RING()
- *	RING       by the owner of the rings. value: list of the ring. value2: slot. result: 0 if
- *the program has the frame now, 1 if it has a copy RETURN     the port where it came in. result:
- *enum origin_how. value: list of the ring HOOK       name: of the rule. port: egress, 0: none.
- *result: enum hook_verdict. value: enum hook. value2: number of the rule from 1 on, 0: no rule
- *matched. mac: mark, then MIRROR     name: of the mirror. port: its destination EGRESS     a list
- *that the frame was put on TAG        result: enum vlan_edit. vid OFFLOAD    by who transmits.
- *result: enum trace_offload. value: segments TX         by who transmits: the driver took it.
- *value: length DROP       where it is counted. result: enum drop_reason
+ *	RING       by the owner of the rings. value: list of the ring. value2: slot
+ *	           result: 0 if the program has the frame now, 1 if it has a copy
+ *	RETURN     the port where it came in; the first record of what a program made
+ *	           result: enum origin_how; ORIGIN_PORT: it was never taken. value: list of the ring
+ *	HOOK       port: egress, 0: none. name: of the rule. value: enum hook
+ *	           result: enum hook_verdict. value2: number of the rule from 1 on, 0: none decided
+ *	           mac: the mark that it sets
+ *	MIRROR     its destination. name: of the mirror
+ *	EGRESS     that it was put on the list of
+ *	TAG        the port that wants it so. result: enum vlan_edit. vid
+ *	OFFLOAD    by who transmits. result: enum trace_offload. value: segments
+ *	TX         by who transmits: the driver took it. value: length
+ *	DROP       where it is counted. result: enum drop_reason
  */
 enum trace_step {
 #define X(id, name) TRACE_##id,
@@ -129,7 +134,7 @@ struct journey {
 	uint64_t start_ns; /* when it came in, on the clock */
 	uint8_t watches;   /* bit per watch that chose it */
 	uint8_t end;       /* enum journey_end */
-	uint16_t in_port;
+	uint16_t in_port;  /* 0, and no name: a program made it; see RETURN */
 	char in_name[BPORT_NAME_SIZE];
 	uint32_t len;
 	uint32_t n_bytes;
@@ -185,10 +190,15 @@ void trace_round_end(struct trace *t);
 bool trace_select(struct trace *t, const struct bport *in, const struct batch *b);
 /* Frame i of that batch; begins its journey if it was chosen. */
 void trace_begin(struct trace *t, const struct bport *in, struct frame *f, uint32_t i);
-/* Whether one of these frames that come back has a journey, and goes on with it. */
+/*
+ * The same for frames from a program (o NULL: nobody knows an origin): true if one goes on with its
+ * journey, or one that the program made was chosen. Frames that are back and were not chosen when
+ * they came in are not chosen now. Then for frame i of them, at the port it is from.
+ */
 struct origin;
-bool trace_returns(const struct trace *t, const struct origin *o, uint32_t n);
-void trace_resume(struct trace *t, struct frame *f, const struct origin *o);
+bool trace_select_returns(struct trace *t, const struct batch *b, const struct origin *o);
+void trace_resume(struct trace *t, const struct bport *in, struct frame *f, uint32_t i,
+		  const struct origin *o);
 /* What the origin of f has to carry for that; 0: nothing. */
 uint8_t trace_ticket(const struct trace *t, const struct frame *f);
 

@@ -4,10 +4,11 @@
  * language (README.md beside this file) follows that of Open vSwitch's test-stp; the engine is the
  * real one.
  *
- *   sim [--program] FILE...   runs scenarios; the first expectation that fails ends with status 1
+ *   sim [--program] [--look] FILE...   runs scenarios; the first expectation that fails ends with
+ *                                      status 1
  *
  * With --program each bridge has a netmap program in its path, which gives back at once whatever it
- * is shown: every scenario must end just so.
+ * is shown: every scenario must end just so. With --look frames are traced: sim_look.c.
  *
  * A port belongs to a LAN of the same name; what a bridge sends there arrives at all other bridges
  * with a port in that LAN. Each bridge also has the port "host".
@@ -167,6 +168,8 @@ static void cmd_bridge(struct sim *s)
 	add_port(s, b, "host");
 	if (s->program)
 		add_program(b->k);
+	if (s->look)
+		look_at_bridge(b);
 	for (unsigned i = 4; i < s->n_words; i++)
 		add_port(s, b, s->words[i]);
 }
@@ -234,6 +237,12 @@ static void note_lists(struct sim *s, unsigned bridge)
 	}
 }
 
+static void round_end(struct kit *k)
+{
+	if (bridge_trace(k->br))
+		trace_round_end(bridge_trace(k->br));
+}
+
 /* The program takes what is on its list of a side, into the next batch. */
 static uint32_t take(struct kit *k, enum intercept_side side, struct origin *o)
 {
@@ -242,6 +251,13 @@ static uint32_t take(struct kit *k, enum intercept_side side, struct origin *o)
 	for (uint32_t i = 0; i < l->n; i++) {
 		bridge_origin(k->br, l->frames[i], k->now_ns, &o[i]);
 		o[i].how = ORIGIN_BUFFER;
+		if (bridge_trace(k->br))
+			trace_step(bridge_trace(k->br), l->frames[i], NULL,
+				   (struct trace_record){
+					   .step = TRACE_RING,
+					   .result = (o[i].flags & ORIGIN_COPY) != 0,
+					   .value = EGRESS_RING(side, 0),
+				   });
 		kit_ref(k, l->frames[i]->buf, 1);
 		k->in->frames[i] = *l->frames[i];
 	}
@@ -275,6 +291,7 @@ static bool give_back(struct kit *k, enum intercept_side side)
 	if (b->n == 0)
 		return false;
 	kit_sent(k);
+	round_end(k);
 	b->now_ns = k->now_ns;
 	if (side == INTERCEPT_NIC)
 		bridge_inject(k->br, b, o);
@@ -287,11 +304,28 @@ static bool give_back(struct kit *k, enum intercept_side side)
 	return true;
 }
 
-void run_bridge(struct kit *k, struct bport *p)
+/* The waiting frame through both passes. */
+static void pass(struct bridge_sim *b, struct bport *p)
 {
-	kit_run(k, p);
-	if (!give_back(k, INTERCEPT_NIC))
-		give_back(k, INTERCEPT_HOST);
+	if (b->s->look)
+		look_before(b, p, &b->k->in->frames[0]);
+	kit_run(b->k, p);
+}
+
+/* And then nobody has it any more. */
+static void passed(struct bridge_sim *b)
+{
+	round_end(b->k);
+	if (b->s->look)
+		look_after(b);
+}
+
+void run_bridge(struct bridge_sim *b, struct bport *p)
+{
+	pass(b, p);
+	if (!give_back(b->k, INTERCEPT_NIC))
+		give_back(b->k, INTERCEPT_HOST);
+	passed(b);
 }
 
 /* What bridges sent, with a program in between if there is one; buffers go back. */
@@ -311,8 +345,11 @@ static void collect(struct sim *s, unsigned bridge)
 
 static void run_frame(struct sim *s, unsigned bridge, struct bport *p)
 {
-	kit_run(s->bridges[bridge].k, p);
+	struct bridge_sim *b = &s->bridges[bridge];
+
+	pass(b, p);
 	collect(s, bridge);
+	passed(b);
 }
 
 void lan_of(const struct bport *p, char lan[BPORT_NAME_SIZE])
@@ -495,6 +532,8 @@ static void expect_drop(struct sim *s, const char *where, const char *name)
 			fail(s, "bridge %s: %lu new drops %s, expected 1", where,
 			     (unsigned long)(n - b->drops_seen[r]), name);
 		b->drops_seen[r] = n;
+		if (s->look)
+			look_for_drop(b, (enum drop_reason)r);
 		return;
 	}
 	fail(s, "%s: no such drop reason", name);
@@ -871,7 +910,7 @@ static void run_line(struct sim *s, char *line)
 	fail(s, "%s: no such command", s->words[0]);
 }
 
-static void run_file(const char *path, bool program)
+static void run_file(const char *path, bool program, bool look)
 {
 	struct sim *s = calloc(1, sizeof(*s));
 	FILE *f = fopen(path, "re");
@@ -880,6 +919,7 @@ static void run_file(const char *path, bool program)
 	kit_check(s != NULL, "out of memory");
 	s->file = path;
 	s->program = program;
+	s->look = look;
 	if (!f)
 		fail(s, "cannot be read");
 	while (fgets(line, sizeof(line), f)) {
@@ -891,19 +931,25 @@ static void run_file(const char *path, bool program)
 	for (unsigned i = 0; i < BRIDGES_MAX; i++) {
 		if (s->bridges[i].k)
 			kit_free(s->bridges[i].k);
+		trace_free(s->bridges[i].trace);
 	}
 	free(s);
 }
 
 int main(int argc, char **argv)
 {
-	const bool program = argc > 1 && strcmp(argv[1], "--program") == 0;
+	bool program = false, look = false;
+	int i = 1;
 
-	if (argc < 2 + program) {
-		fprintf(stderr, "usage: sim [--program] FILE...\n");
+	for (; i < argc && argv[i][0] == '-'; i++) {
+		program |= strcmp(argv[i], "--program") == 0;
+		look |= strcmp(argv[i], "--look") == 0;
+	}
+	if (i == argc) {
+		fprintf(stderr, "usage: sim [--program] [--look] FILE...\n");
 		return 2;
 	}
-	for (int i = 1 + program; i < argc; i++)
-		run_file(argv[i], program);
+	for (; i < argc; i++)
+		run_file(argv[i], program, look);
 	return 0;
 }

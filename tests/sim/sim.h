@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of the simulator share: sim.c (the language, frames), sim_hooks.c (rules,
- * mirrors), sim_stp.c (spanning tree).
+ * mirrors), sim_stp.c (spanning tree), sim_look.c (journeys).
  */
 #pragma once
 
 #include "core/testkit.h"
+#include "core/trace.h"
 
 #define SECOND_NS    1000000000ULL
 #define BRIDGES_MAX  16u
@@ -25,6 +26,11 @@ struct bridge_sim {
 	uint32_t events_seen[BRIDGE_EVENT_N];
 	uint64_t drops_seen[DROP_N];
 	uint64_t hits_seen[HOOK_N][HOOK_RULES_MAX];
+	/* with --look */
+	struct trace *trace;
+	struct journey explained, traced; /* of the frame that is on its way */
+	struct journey made;              /* of what a program sent besides */
+	uint32_t n_traced;
 };
 
 /* A frame that a bridge sent. */
@@ -53,7 +59,7 @@ struct sim {
 	struct tx txs[TX_MAX]; /* since the latest send */
 	unsigned n_txs;
 	bool storm;
-	bool program;
+	bool program, look;
 	const struct bport *from;        /* where the latest send went in */
 	struct bpdu_tx bpdus[BPDUS_MAX]; /* a ring */
 	unsigned bpdu_head, bpdu_tail;
@@ -78,7 +84,15 @@ void lan_of(const struct bport *p, char lan[BPORT_NAME_SIZE]);
 bool is_cut(const struct sim *s, const char *lan);
 uint64_t address(struct sim *s, const char *text);
 /* The frame that is waiting, through the bridge and, if there is one, its program. */
-void run_bridge(struct kit *k, struct bport *p);
+void run_bridge(struct bridge_sim *b, struct bport *p);
+
+/* sim_look.c */
+void look_at_bridge(struct bridge_sim *b);
+/* Around a frame's way through a bridge. */
+void look_before(struct bridge_sim *b, const struct bport *in, const struct frame *f);
+void look_after(struct bridge_sim *b);
+/* The journey of the latest frame must have that drop. */
+void look_for_drop(struct bridge_sim *b, enum drop_reason r);
 
 /* sim_stp.c */
 void stp_watch(struct bridge_sim *b);

@@ -39,7 +39,7 @@ static void arrive(struct sim *s, unsigned n, struct bport *p, const uint8_t *da
 
 	memcpy(f->data, data, BPDU_FRAME_SIZE);
 	k->now_ns = s->now_ns;
-	run_bridge(k, p);
+	run_bridge(&s->bridges[n], p);
 	for (uint32_t i = 0; i < k->out->n_used; i++) {
 		const struct bport *to = bridge_port(k->br, k->out->used[i]);
 
