@@ -3,12 +3,14 @@
  * Any frames, 0 to 65,549 bytes, through both passes of a bridge whose ports, rules and mirrors
  * change all the time, with a netmap program that takes frames and gives them back, edited, late,
  * or ones it made up. ASan watches the reads; the test kit aborts if a reference of a buffer is
- * lost or given back twice. The input is a list of operations; each takes what it needs from the
+ * lost or given back twice. All frames are traced, and the first of a batch is explained before: as
+ * far as no program has its say, that must be the same. The input is a list of operations; each takes what it needs from the
  * front, zeros when the input has ended.
  */
 #include <stddef.h>
 
 #include "base/bytes.h"
+#include "core/explain.h"
 #include "core/inject.h"
 #include "core/testkit.h"
 
@@ -27,7 +29,61 @@ struct fuzz {
 	struct origins *os[INTERCEPT_SIDE_N];
 	struct frame held[HELD_MAX]; /* by the program */
 	uint32_t n_held;
+	struct trace *trace;
+	struct journey explained, traced; /* of the first frame of the latest batch */
+	bool wanted;                      /* its trace, because it was explained */
+	bool full;                        /* the table was, then */
 };
+
+/* ---- journeys ---- */
+
+static void traced(void *ctx, const struct journey *j)
+{
+	struct fuzz *z = ctx;
+
+	if (!z->wanted || j->records[0].step != TRACE_RX || j->len != z->explained.len ||
+	    memcmp(j->bytes, z->explained.bytes, j->n_bytes))
+		return;
+	z->traced = *j;
+	z->wanted = false;
+}
+
+/* A frame that can be described by its bytes, and by what is known before. */
+static void explain_first(struct fuzz *z, const struct bport *in)
+{
+	const struct frame f = z->k->in->frames[0];
+	struct fdb_stats st;
+
+	z->explained.n = z->traced.n = 0;
+	z->wanted = z->k->in->n > 0 && f.len > 0 && !f.gso && !f.flags;
+	if (!z->wanted)
+		return;
+	kit_check(bridge_explain(z->k->br, in, f.data, f.len, z->k->now_ns, &z->explained) == 0,
+		  "out of memory");
+	fdb_stats(bridge_fdb(z->k->br), &st);
+	z->full = st.n_learned >= st.max_learned || st.n_learned + st.n_fixed >= st.capacity;
+}
+
+static void compare(const struct fuzz *z)
+{
+	const struct journey *x = &z->explained, *t = &z->traced;
+
+	for (uint32_t i = 0; i < x->n && i < t->n; i++) {
+		const struct trace_record *a = &x->records[i], *b = &t->records[i];
+
+		if (a->step == TRACE_INTERCEPT || b->step == TRACE_INTERCEPT)
+			return;
+		if (a->step == TRACE_LEARN && z->full && a->result != FDB_KNOWN)
+			return; /* who will make way? */
+		if (a->step == b->step && a->port == b->port && a->vid == b->vid &&
+		    a->result == b->result)
+			continue;
+		fprintf(stderr, "step %u: %s %u at %u, and %s %u at %u\n", i,
+			trace_step_name(a->step), a->result, a->port, trace_step_name(b->step),
+			b->result, b->port);
+		kit_check(false, "explain and trace differ");
+	}
+}
 
 static struct bport *pick(struct fuzz *z, uint8_t n)
 {
@@ -107,6 +163,7 @@ static void take(struct fuzz *z, uint32_t n_room)
 
 			bridge_origin(k->br, f, k->now_ns, &o);
 			origins_lend(os, f, &o);
+			trace_step(z->trace, f, NULL, (struct trace_record){.step = TRACE_RING});
 			z->held[z->n_held++] = *f;
 		}
 		bridge_intercept_refused(k->br, l->frames + n, l->n - n, e);
@@ -151,6 +208,7 @@ static void op_give(struct fuzz *z)
 	else
 		bridge_inject(k->br, b, how & 2 ? NULL : o);
 	bridge_forward(k->br, b, k->out);
+	trace_round_end(z->trace);
 	k->in = k->done;
 	k->in->n = 0;
 	k->done = b;
@@ -238,8 +296,12 @@ static void op_frames(struct fuzz *z)
 	while (n-- > 0 && bytes_left(&z->in) > 0)
 		add_frame(z);
 	if (in) {
+		explain_first(z, in);
 		kit_run(z->k, in);
 		take(z, z->k->in->n + z->k->done->n / 2 + HELD_MAX / 16);
+		trace_round_end(z->trace);
+		compare(z);
+		z->wanted = false;
 		return;
 	}
 	for (uint32_t i = 0; i < z->k->in->n; i++)
@@ -397,12 +459,17 @@ static void step(struct fuzz *z, uint8_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct fuzz z = {.k = kit_new(CAPACITY)};
 	static const struct origins_config cfg = {RINGS_MAX, 8, 16, 300, {1}};
+	static const struct trace_watch all = {.count = UINT64_MAX};
+	struct fuzz z = {.k = kit_new(CAPACITY)};
+	const struct trace_config tc = {.done = traced, .ctx = &z};
 
 	z.os[0] = origins_new(&cfg);
 	z.os[1] = origins_new(&cfg);
-	kit_check(z.os[0] && z.os[1], "out of memory");
+	z.trace = trace_new(&tc);
+	kit_check(z.os[0] && z.os[1] && z.trace, "out of memory");
+	trace_add(z.trace, &all);
+	bridge_set_trace(z.k->br, z.trace);
 	bytes_init(&z.in, data, size);
 	for (uint32_t i = 0; i <= N_PORTS; i++)
 		z.ports[i] = join(&z, i);
@@ -410,6 +477,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		step(&z, bytes_u8(&z.in));
 	while (z.n_held > 0)
 		kit_put(z.k, &z.held[--z.n_held].buf, 1);
+	bridge_set_trace(z.k->br, NULL);
+	trace_free(z.trace);
 	kit_free(z.k);
 	origins_free(z.os[0]);
 	origins_free(z.os[1]);
