@@ -73,6 +73,7 @@ struct bport {
 	uint32_t mtu;                        /* bytes of payload */
 	uint32_t fdb_max_learned;            /* 0 = no limit */
 	void *owner;                         /* the daemon's object for this port; opaque here */
+	struct drop_log *drop_log;           /* the bridge's */
 	struct vlan_counters *vlan_counters; /* VLAN_N of them; NULL: not counted per port */
 	struct vlan_set vlans _cacheline_;   /* one line of it is hot while VLANs are filtered */
 };

@@ -49,6 +49,7 @@ void bridge_set_now(struct bridge *br, uint64_t now_ns)
 {
 	uint32_t now_s = (uint32_t)(now_ns / SECOND_NS);
 
+	br->drop_log.now_ns = now_ns;
 	if (now_s <= br->now_s)
 		return;
 	br->now_s = now_s;
@@ -196,6 +197,7 @@ struct bridge *bridge_new(const struct bridge_config *cfg, const struct bridge_o
 	if (br->stp)
 		stp_set_mac(br->stp, br->mac);
 	br->nowhere.link_up = true;
+	br->nowhere.drop_log = &br->drop_log;
 	br->nowhere.state = BPORT_FORWARDING;
 	br->vlan.set = vlan_settings_default();
 	bridge_vlan_set(br, &br->vlan.set); /* without counters it does not fail */
@@ -286,6 +288,11 @@ struct stp *bridge_stp(const struct bridge *br)
 	return br->stp;
 }
 
+struct drop_log *bridge_drop_log(struct bridge *br)
+{
+	return &br->drop_log;
+}
+
 const struct bport *bridge_nowhere(const struct bridge *br)
 {
 	return &br->nowhere;
@@ -347,6 +354,7 @@ int bridge_port_add(struct bridge *br, const struct bport_config *cfg, struct bp
 	p->mtu = cfg->mtu;
 	p->owner = cfg->owner;
 	p->generation = ++br->generation;
+	p->drop_log = &br->drop_log;
 	br->by_no[no] = p;
 	if (p->host)
 		br->host = p;
@@ -444,8 +452,10 @@ void bridge_port_set_fdb_limit(struct bridge *br, struct bport *port, uint32_t m
 
 void bridge_disown(struct bridge *br, struct batch *b)
 {
-	struct drop_set d = {0};
+	struct drop_set d;
 
+	drop_set_init(&d, br);
+	br->drop_log.now_ns = b->now_ns;
 	for (uint32_t i = 0; i < b->n; i++)
 		drop_set_add(&d, &br->nowhere, &b->frames[i], DROP_ORIGIN_GONE);
 	drop_set_put(&d);
@@ -476,6 +486,12 @@ void bridge_tell_drop(struct bridge *br, const struct bport *at, const struct fr
 			   (struct trace_record){.step = TRACE_DROP, .result = (uint8_t)r});
 	if (br->dropped)
 		br->dropped(br->dropped_ctx, at, f, r);
+}
+
+void bport_drop(struct bport *port, enum drop_reason r, const struct frame *f)
+{
+	port->counters.drops.n[r]++;
+	drop_note(port->drop_log, port->generation, r, f->data, f->len, f->len);
 }
 
 void bridge_tx_done(struct bport *port, uint32_t n, uint64_t bytes)

@@ -237,11 +237,10 @@ void bridge_tell_drop(struct bridge *br, const struct bport *at, const struct fr
 
 /* After tx: n frames and bytes went out on the port. */
 void bridge_tx_done(struct bport *port, uint32_t n, uint64_t bytes);
-/* Counts a drop at a port: for drivers and the worker. */
-static inline void bport_drop(struct bport *port, enum drop_reason r, uint32_t n)
-{
-	port->counters.drops.n[r] += n;
-}
+/* Counts a dropped frame at a port and notes how it began. Its buffer remains the caller's. */
+void bport_drop(struct bport *port, enum drop_reason r, const struct frame *f);
+/* The last frame dropped for each reason, for whoever counts drops himself: port/driver.h. */
+struct drop_log *bridge_drop_log(struct bridge *br);
 
 /*
  * Timers: sweeps a share of the FDB, and those of the spanning tree. Call at least once a second;

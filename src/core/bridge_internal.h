@@ -49,6 +49,7 @@ struct bridge {
 	uint64_t next_tick_ns;
 	bridge_dropped_fn *dropped; /* NULL: nobody listens */
 	void *dropped_ctx;
+	struct drop_log drop_log; /* its ports point to it */
 };
 
 /*
@@ -87,7 +88,7 @@ static inline bool round_is_traced(const struct bridge *br)
 static inline void count_drop(struct bridge *br, struct bport *at, const struct frame *f,
 			      enum drop_reason r)
 {
-	bport_drop(at, r, 1);
+	bport_drop(at, r, f);
 	if (unlikely(br->trace || br->dropped))
 		bridge_tell_drop(br, at, f, r);
 }

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "core/drop.h"
 
+#include <string.h>
+
+#define SHORTEST 60u /* a frame as devices send it */
+#define REST     (DROP_BYTES - SHORTEST)
+
 static const char *const names[] = {
 #define X(id, name, text) name,
 	DROP_LIST(X)
@@ -13,6 +18,27 @@ static const char *const texts[] = {
 	DROP_LIST(X)
 #undef X
 };
+
+void drop_note(struct drop_log *log, uint32_t port, enum drop_reason r, const uint8_t *data,
+	       uint32_t caplen, uint32_t len)
+{
+	struct drop_last *l;
+
+	if (unlikely(!log))
+		return;
+	l = &log->last[r];
+	l->time_ns = log->now_ns;
+	l->len = len;
+	l->port = port;
+	l->caplen = (uint16_t)min_of(caplen, DROP_BYTES);
+	/* Fixed sizes need no call: 60 bytes, and the last ones, which may overlap. */
+	if (likely(caplen >= SHORTEST)) {
+		memcpy(l->data, data, SHORTEST);
+		memcpy(l->data + l->caplen - REST, data + l->caplen - REST, REST);
+	} else if (caplen > 0) {
+		memcpy(l->data, data, caplen);
+	}
+}
 
 const char *drop_name(enum drop_reason r)
 {

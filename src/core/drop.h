@@ -73,6 +73,29 @@ struct drop_counters {
 	uint64_t n[DROP_N];
 };
 
+/*
+ * The last frame that was dropped for each reason. One bridge has one; its worker writes it, and
+ * only when a frame is dropped.
+ */
+#define DROP_BYTES 104u /* kept of a frame: two tags, IPv6 and the headers behind it */
+
+struct drop_last {
+	uint64_t time_ns; /* of the batch, monotonic; 0: no such frame yet */
+	uint32_t len;     /* of the frame */
+	uint32_t port;    /* generation of the port where it is counted; 0: came in by none */
+	uint16_t caplen;  /* bytes in data */
+	uint8_t data[DROP_BYTES];
+};
+
+struct drop_log {
+	uint64_t now_ns; /* what a frame that is dropped now gets as its time */
+	struct drop_last last[DROP_N];
+};
+
+/* Notes a dropped frame, of which caplen bytes are there. log NULL: nobody asks. */
+void drop_note(struct drop_log *log, uint32_t port, enum drop_reason r, const uint8_t *data,
+	       uint32_t caplen, uint32_t len);
+
 /* "same-port" */
 const char *drop_name(enum drop_reason r);
 /* "the destination is behind the port the frame came from" */

@@ -41,12 +41,51 @@ static void name_and_sentence_belong_together(void **state)
 	assert_non_null(strstr(drop_text(DROP_GSO_MALFORMED), "GSO"));
 }
 
+static void last_frame_is_noted(void **state)
+{
+	static struct drop_log log;
+	uint8_t bytes[200];
+
+	for (unsigned i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)i;
+	log.now_ns = 7;
+	drop_note(&log, 3, DROP_PAUSE, bytes, sizeof(bytes), 1500);
+	assert_int_equal(log.last[DROP_PAUSE].time_ns, 7);
+	assert_int_equal(log.last[DROP_PAUSE].port, 3);
+	assert_int_equal(log.last[DROP_PAUSE].len, 1500);
+	assert_int_equal(log.last[DROP_PAUSE].caplen, DROP_BYTES);
+	assert_memory_equal(log.last[DROP_PAUSE].data, bytes, DROP_BYTES);
+	assert_int_equal(log.last[DROP_RULE].time_ns, 0);
+	/* A shorter one leaves what was behind it, but does not count it. */
+	log.now_ns = 8;
+	drop_note(&log, 4, DROP_PAUSE, bytes + 100, 60, 60);
+	assert_int_equal(log.last[DROP_PAUSE].time_ns, 8);
+	assert_int_equal(log.last[DROP_PAUSE].caplen, 60);
+	assert_memory_equal(log.last[DROP_PAUSE].data, bytes + 100, 60);
+	for (uint32_t n = 0; n <= sizeof(bytes); n++) { /* exactly that many are read */
+		uint8_t *exact = malloc(n + 1);
+
+		memcpy(exact, bytes, n);
+		memset(log.last[DROP_PAUSE].data, 0xee, DROP_BYTES);
+		drop_note(&log, 4, DROP_PAUSE, exact, n, n);
+		assert_int_equal(log.last[DROP_PAUSE].caplen, n < DROP_BYTES ? n : DROP_BYTES);
+		assert_memory_equal(log.last[DROP_PAUSE].data, bytes, log.last[DROP_PAUSE].caplen);
+		free(exact);
+	}
+	/* Without its bytes, and without a log. */
+	drop_note(&log, 0, DROP_OVERSIZE, NULL, 0, 9000);
+	assert_int_equal(log.last[DROP_OVERSIZE].len, 9000);
+	assert_int_equal(log.last[DROP_OVERSIZE].caplen, 0);
+	drop_note(NULL, 1, DROP_PAUSE, bytes, 60, 60);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_distinct_words),
 		cmocka_unit_test(each_reason_has_a_sentence_of_its_own),
 		cmocka_unit_test(name_and_sentence_belong_together),
+		cmocka_unit_test(last_frame_is_noted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,6 +135,7 @@ static void copy_ports(struct explain *x)
 
 		*p = *br->ports[i];
 		p->vlan_counters = NULL;
+		p->drop_log = &br->drop_log;
 		if (br->host == br->ports[i])
 			br->host = p;
 		if (br->self == br->ports[i])
@@ -163,6 +164,7 @@ static struct explain *explain_new(const struct bridge *br, struct journey *ret)
 		return explain_free(x);
 	copy_ports(x);
 	x->br.vlan.counters = NULL;
+	x->br.nowhere.drop_log = &x->br.drop_log;
 	memset(&x->br.ops, 0, sizeof(x->br.ops));
 	x->br.bufs = (struct buf_ops){.ctx = x,
 				      .ref = buf_ref,

@@ -452,6 +452,35 @@ static void ageing_follows_the_batches_clock(void **state)
 	assert_int_equal(kit_got_all(l->k), 2);
 }
 
+/* The reason's last frame, wherever it was dropped; nothing for frames that pass. */
+static void the_last_dropped_frame_is_kept(void **state)
+{
+	struct kit_lab *l = *state;
+	const struct drop_last *last = bridge_drop_log(l->k->br)->last;
+	uint8_t first[12];
+
+	kit_send(l->k, l->b, BB, AA);
+	for (int r = 0; r < DROP_N; r++)
+		assert_int_equal(last[r].time_ns, 0);
+	l->k->now_ns = 5000;
+	kit_send(l->k, l->b, AA, BB); /* back to where it came from */
+	assert_int_equal(last[DROP_SAME_PORT].time_ns, 5000);
+	assert_int_equal(last[DROP_SAME_PORT].port, l->b->generation);
+	assert_int_equal(last[DROP_SAME_PORT].len, 60);
+	assert_int_equal(last[DROP_SAME_PORT].caplen, 60);
+	mac_store(first, BB);
+	mac_store(first + 6, AA);
+	assert_memory_equal(last[DROP_SAME_PORT].data, first, 12);
+	/* In pass 2, at the port that it is too long for. */
+	l->k->now_ns = 6000;
+	kit_frame(l->k, AA, BB, 1600);
+	kit_run(l->k, l->a);
+	assert_int_equal(last[DROP_EGRESS_MTU].port, l->b->generation);
+	assert_int_equal(last[DROP_EGRESS_MTU].len, 1600);
+	assert_int_equal(last[DROP_EGRESS_MTU].caplen, DROP_BYTES);
+	assert_int_equal(last[DROP_SAME_PORT].time_ns, 5000);
+}
+
 static void tagged_frames_keep_their_bytes(void **state)
 {
 	static const uint8_t tags[] = {0x88, 0xa8, 0x20, 1, 0x81, 0, 0, 2, 0x08, 0};
@@ -503,6 +532,7 @@ int main(void)
 		T(the_host_to_itself_is_dropped),
 		T(the_host_is_off_while_its_interface_is_down),
 		T(ageing_follows_the_batches_clock),
+		T(the_last_dropped_frame_is_kept),
 		T(tagged_frames_keep_their_bytes),
 	};
 

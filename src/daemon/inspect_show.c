@@ -33,7 +33,7 @@ static enum shown drop(struct inspect *in, struct frame *f, enum drop_reason rea
 	struct bport *p = bridge_port(in->wb->br, f->in_port);
 
 	if (p)
-		bport_drop(p, reason, 1);
+		bport_drop(p, reason, f);
 	bridge_tell_drop(in->wb->br, p, f, reason);
 	buf_put_one(in->bufs, f->buf);
 	return SHOWN;

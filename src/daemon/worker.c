@@ -127,7 +127,8 @@ void worker_send(struct worker *w, struct worker_bridge *wb, struct bport *bp, c
 
 	f.buf = w->buf_ops.get(w->buf_ops.ctx, len, &f.data);
 	if (!f.buf) {
-		bport_drop(bp, DROP_NO_BUFFER, 1);
+		f.data = (uint8_t *)data; /* only read */
+		bport_drop(bp, DROP_NO_BUFFER, &f);
 		return;
 	}
 	memcpy(f.data, data, len);
@@ -147,6 +148,7 @@ static uint32_t serve(struct worker *w, struct worker_port *wp, uint64_t now_ns)
 	w->batch.n = 0;
 	w->batch.in_port = 0;
 	w->batch.now_ns = now_ns;
+	bridge_drop_log(wb->br)->now_ns = now_ns; /* drivers drop, too */
 	n = wp->port->driver->rx(wp->port, &w->batch);
 	if (n == 0)
 		return 0;
@@ -576,6 +578,8 @@ int worker_port_attach(struct worker *w, struct worker_port *wp)
 	int r;
 
 	wp->touched = wp->quiet = false;
+	wp->port->drop_log = bridge_drop_log(wp->bridge->br);
+	wp->port->drop_port = wp->bp ? wp->bp->generation : 0;
 	if (!wp->port->driver->rx) {
 		wp->bridge->by_no[wp->bp->no] = wp;
 		return 0;

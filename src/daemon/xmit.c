@@ -42,11 +42,10 @@ static void put_frames(struct xmit *x, struct frame *const *frames, uint32_t n)
 static void drop(struct xmit *x, struct bport *bp, struct frame *const *frames, uint32_t n,
 		 enum drop_reason reason)
 {
-	if (n == 0)
-		return;
-	bport_drop(bp, reason, n);
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
+		bport_drop(bp, reason, frames[i]);
 		bridge_tell_drop(x->br, bp, frames[i], reason);
+	}
 	put_frames(x, frames, n);
 }
 

@@ -74,9 +74,9 @@ static int finish(struct afpacket_large *l, struct port *p, uint32_t i)
 	struct frame *f = &l->frames[i];
 	uint16_t added = 0;
 
-	if (m->msg_flags & MSG_TRUNC || l->msgs[i].msg_len < VNET_SIZE + FRAME_HEADER_SIZE)
+	f->len = l->msgs[i].msg_len - min_of(l->msgs[i].msg_len, VNET_SIZE);
+	if (m->msg_flags & MSG_TRUNC || f->len < FRAME_HEADER_SIZE)
 		return DROP_RX_TRUNCATED;
-	f->len = l->msgs[i].msg_len - VNET_SIZE;
 	if (l->trunk)
 		return afpacket_from_trunk(&l->hdrs[i], tagged, tagged ? aux->tp_vlan_tci : 0, f);
 	if (tagged) {
@@ -99,7 +99,7 @@ static uint32_t keep(struct afpacket_large *l, struct port *p, uint32_t i, uint3
 
 	if (reason) {
 		if (reason != AFPACKET_NOT_OURS)
-			p->drops.n[reason]++;
+			port_drop_frame(p, (enum drop_reason)reason, &l->frames[i]);
 		buf_put_one(p->bufs, l->frames[i].buf);
 		return to;
 	}

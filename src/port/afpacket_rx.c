@@ -267,6 +267,12 @@ static int copy_slot(const struct afpacket_rx *r, struct port *p, const struct t
 	return vnet_to_frame(&vnet, added, f);
 }
 
+/* As it lies in the slot: a tag beside the frame is not shown. */
+static _cold_ void drop_slot(struct port *p, const struct tpacket2_hdr *h, enum drop_reason r)
+{
+	port_drop(p, r, (const uint8_t *)h + h->tp_mac, h->tp_snaplen, h->tp_len);
+}
+
 /* Hands the ring's oldest frame over, or drops it. */
 static void take_small(struct afpacket_rx *r, struct port *p, const struct tpacket2_hdr *h,
 		       struct batch *b)
@@ -283,12 +289,11 @@ static void take_small(struct afpacket_rx *r, struct port *p, const struct tpack
 		if (unlikely(reason))
 			buf_put_one(p->bufs, buf);
 	}
+	if (unlikely(reason && reason != AFPACKET_NOT_OURS))
+		drop_slot(p, h, (enum drop_reason)reason);
 	afpacket_ring_pop(&r->ring);
-	if (unlikely(reason)) {
-		if (reason != AFPACKET_NOT_OURS)
-			p->drops.n[reason]++;
+	if (unlikely(reason))
 		return;
-	}
 	p->stats.rx_bytes += f->len;
 	b->n++;
 }

@@ -66,13 +66,19 @@ bool afpacket_tx_wants_outbox(const struct frame *f, uint32_t mtu)
 	return f->len > FRAME_HEADER_SIZE + mtu + (f->data[12] == 0x81 ? VNET_TAG_SIZE : 0);
 }
 
-static void count_drop(struct port *p, enum drop_reason r, uint32_t n)
+/* Messages first to first + n - 1. */
+static void count_drop(const struct afpacket_tx *t, struct port *p, enum drop_reason r,
+		       uint32_t first, uint32_t n)
 {
-	p->drops.n[r] += n;
+	const struct iovec *last = &t->iovs[first + n - 1][1];
+
+	p->drops.n[r] += n - 1;
+	port_drop(p, r, last->iov_base, (uint32_t)last->iov_len, (uint32_t)last->iov_len);
 }
 
-/* The kernel refused message i; returns how many messages that settles. */
-static uint32_t refused(struct afpacket_tx *t, struct port *p, int err, uint32_t left)
+/* The kernel refused message first of `left`; returns how many messages that settles. */
+static uint32_t refused(struct afpacket_tx *t, struct port *p, int err, uint32_t first,
+			uint32_t left)
 {
 	enum drop_reason r = afpacket_tx_reason(err);
 
@@ -81,7 +87,7 @@ static uint32_t refused(struct afpacket_tx *t, struct port *p, int err, uint32_t
 	/* A device that is down or a full queue will refuse the rest of the run as well. */
 	if (r != DROP_TX_DOWN && r != DROP_TX_FULL)
 		left = 1;
-	count_drop(p, r, left);
+	count_drop(t, p, r, first, left);
 	return left;
 }
 
@@ -100,7 +106,7 @@ static void send_run(struct afpacket_tx *t, struct port *p, int fd, uint32_t fir
 				again = false;
 				continue;
 			}
-			first += refused(t, p, errno, end - first);
+			first += refused(t, p, errno, first, end - first);
 			continue;
 		}
 		for (uint32_t i = first; i < first + (uint32_t)r; i++)
@@ -116,7 +122,7 @@ static void send_box(struct afpacket_tx *t, struct port *p, uint32_t first, uint
 	if (netdev_is_up(t->sock, p->ifindex))
 		send_run(t, p, t->box_fd, first, end);
 	else
-		count_drop(p, DROP_TX_DOWN, end - first);
+		count_drop(t, p, DROP_TX_DOWN, first, end - first);
 }
 
 static void prepare(struct afpacket_tx *t, uint32_t i, const struct frame *f, bool box)

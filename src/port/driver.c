@@ -16,3 +16,15 @@ const struct port_driver *port_driver_find(const char *name)
 			return drivers[i];
 	return NULL;
 }
+
+void port_drop(struct port *p, enum drop_reason r, const uint8_t *data, uint32_t caplen,
+	       uint32_t len)
+{
+	p->drops.n[r]++;
+	drop_note(p->drop_log, p->drop_port, r, data, caplen, len);
+}
+
+void port_drop_frame(struct port *p, enum drop_reason r, const struct frame *f)
+{
+	port_drop(p, r, f->data, f->len, f->len);
+}

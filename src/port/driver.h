@@ -59,8 +59,15 @@ struct port {
 	char name[16];
 	char mode[24];              /* how it runs, for people: "ring v2", "native", "zero-copy" */
 	struct drop_counters drops; /* driver's own drops */
+	struct drop_log *drop_log;  /* of the bridge that it is a port of; NULL: none */
+	uint32_t drop_port;         /* what it is called there */
 	struct port_stats stats;
 };
+
+/* Counts a drop of the driver's own. caplen bytes of the frame are still there. */
+void port_drop(struct port *p, enum drop_reason r, const uint8_t *data, uint32_t caplen,
+	       uint32_t len);
+void port_drop_frame(struct port *p, enum drop_reason r, const struct frame *f);
 
 struct port_driver {
 	const char *name;

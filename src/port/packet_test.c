@@ -460,12 +460,20 @@ static void kernel_drops_are_counted(void **state)
 static void too_long_for_the_port(void **state)
 {
 	struct world *w = *state;
+	static struct drop_log log;
 	static uint8_t d[3000];
 
 	make_frame(d, sizeof(d), "\x88\xb5", 2);
 	host_send(w->host[0], NULL, d, sizeof(d));
+	log.now_ns = 5;
+	w->x[1]->drop_log = &log;
+	w->x[1]->drop_port = 7;
 	assert_int_equal(forward_n(w, 1), 1);
 	assert_int_equal(w->x[1]->drops.n[DROP_EGRESS_MTU], 1);
+	assert_int_equal(log.last[DROP_EGRESS_MTU].time_ns, 5);
+	assert_int_equal(log.last[DROP_EGRESS_MTU].port, 7);
+	assert_int_equal(log.last[DROP_EGRESS_MTU].len, sizeof(d));
+	assert_memory_equal(log.last[DROP_EGRESS_MTU].data, d, DROP_BYTES);
 }
 
 static void tap_round_trip_and_refusals(void **state)

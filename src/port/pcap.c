@@ -187,7 +187,7 @@ static uint32_t pcap_port_rx(struct port *p, struct batch *b)
 		if (++pp->next == pp->n)
 			pp->next = 0;
 		if (drop != DROP_N) {
-			p->drops.n[drop]++;
+			port_drop(p, drop, NULL, 0, rec->len); /* its bytes were not kept */
 			continue;
 		}
 		*f = (struct frame){.buf = bufs[n], .len = rec->len, .flags = pp->rx_flags};

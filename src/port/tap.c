@@ -204,13 +204,14 @@ static bool read_frame(struct tap_port *p, struct frame *f)
 		return false;
 	*f = (struct frame){0};
 	if (n < (ssize_t)(VNET_SIZE + FRAME_HEADER_SIZE)) {
-		p->head.drops.n[DROP_RUNT]++;
+		n = max_of(n - (ssize_t)VNET_SIZE, 0);
+		port_drop(&p->head, DROP_RUNT, small, (uint32_t)n, (uint32_t)n);
 		return true;
 	}
 	used = tap_join(f, (uint32_t)n - VNET_SIZE, small, room, large) ? &p->large : &p->small;
 	reason = vnet_to_frame(&h, 0, f);
 	if (reason) {
-		p->head.drops.n[reason]++;
+		port_drop_frame(&p->head, (enum drop_reason)reason, f);
 		return true;
 	}
 	f->buf = *used;
@@ -262,7 +263,7 @@ static uint32_t tap_tx(struct port *head, struct frame *const *frames, uint32_t 
 		vnet_from_frame(frames[i], &h);
 		head->stats.tx_calls++;
 		if (writev(head->fd, iov, 2) < 0) {
-			head->drops.n[write_reason(errno)]++;
+			port_drop_frame(head, write_reason(errno), frames[i]);
 		} else {
 			head->stats.tx_packets++;
 			head->stats.tx_bytes += frames[i]->len;

@@ -54,7 +54,7 @@ static bool sends_in_place(const struct xdp_port *x, const struct frame *f)
 
 static void drop_tx(struct xdp_port *x, const struct frame *f, enum drop_reason reason)
 {
-	x->port.drops.n[reason]++;
+	port_drop_frame(&x->port, reason, f);
 	buf_put(x->port.bufs, &f->buf, 1);
 }
 
