@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/parse.h"
+#include "cli/commands.h"
 #include "cli/spawn.h"
 #include "cli/table.h"
 #include "wire/msg.h"
@@ -266,6 +266,9 @@ int cli_run(struct cli *c, int argc, char **argv)
 	if (!cmd)
 		return cli_usage(c, err.cmd, CTL_E_COMMAND, err.text,
 				 err.hint[0] ? err.hint : "viaduct help");
+	if (c->watch_s > 0 && cmd->run != cmd_drops)
+		return cli_usage(c, cmd, CTL_E_ARGS, "option --watch: only drops can be watched",
+				 NULL);
 	args = parse_args(cmd, argc - used, argv + used, &err);
 	if (!args)
 		return cli_usage(c, cmd, CTL_E_ARGS, err.text, err.hint);

@@ -28,6 +28,7 @@ struct cli {
 	const char *netns;           /* -n, or NULL */
 	const char *batch;           /* -b, or NULL; "-" = standard input */
 	bool json, pretty, stats, details, force;
+	double watch_s;        /* --watch: seconds from one look to the next; 0: look once */
 	bool color, color_err; /* resolved, for out and for stderr */
 	FILE *out;             /* stdout; a test's buffer */
 	struct viaduct *conn;  /* opened by the first command that needs it */

@@ -244,6 +244,7 @@ static void requests(void **state)
 		 "\"rx\":\"a,b\",\"snap\":64,\"replace\":true}"},
 		{"log all debug", "\"log.set\",\"args\":{\"level\":\"debug\"}"},
 		{"drops br0 all", "\"drops\",\"args\":{\"bridge\":\"br0\",\"all\":true}"},
+		{"drops br0 a", "\"drops\",\"args\":{\"bridge\":\"br0\",\"port\":\"a\"}"},
 	};
 
 	for (size_t i = 0; i < array_size(want); i++) {
@@ -289,6 +290,15 @@ static void global_options(void **state)
 	assert_int_equal(n, 3);
 	assert_int_equal(take(&c, "-V", &n, words), OPTIONS_VERSION);
 	assert_int_equal(take(&c, "addif --help", &n, words), OPTIONS_HELP);
+	assert_int_equal(take(&c, "drops br0 --watch", &n, words), OPTIONS_OK);
+	assert_true(c.watch_s == 1 && n == 2);
+	assert_int_equal(take(&c, "drops --watch 5 br0", &n, words), OPTIONS_OK);
+	assert_true(c.watch_s == 5 && n == 2);
+	assert_int_equal(take(&c, "drops --watch=0.5 br0", &n, words), OPTIONS_OK);
+	assert_true(c.watch_s == 0.5 && n == 2);
+	assert_int_equal(take(&c, "drops --watch=0", &n, words), OPTIONS_E_BAD);
+	assert_int_equal(take(&c, "drops --watch 5x", &n, words), OPTIONS_E_BAD);
+	assert_int_equal(take(&c, "drops --watch=1e9", &n, words), OPTIONS_E_BAD);
 	assert_int_equal(take(&c, "-x", &n, words), OPTIONS_E_BAD);
 	assert_int_equal(take(&c, "--nonsense", &n, words), OPTIONS_E_BAD);
 	assert_int_equal(take(&c, "-c=pink", &n, words), OPTIONS_E_BAD);

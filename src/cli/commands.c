@@ -177,8 +177,10 @@ static const struct arg_spec args_vlan_change[] = {{"port", "dev", ARG_PORT, ARG
 						   END};
 
 static const struct arg_spec args_name[] = {{"name", NULL, ARG_PORT, 0, "BR|DEV"}, END};
-static const struct arg_spec args_drops[] = {
-	{"name", NULL, ARG_PORT, 0, "BR|DEV"}, {"all", "all", ARG_FLAG}, END};
+static const struct arg_spec args_drops[] = {{"name", NULL, ARG_PORT, 0, "BR|DEV"},
+					     {"port", NULL, ARG_PORT, 0, "DEV"},
+					     {"all", "all", ARG_FLAG},
+					     END};
 static const struct arg_spec args_monitor[] = {
 	{"group", NULL, ARG_CHOICE, 0, NULL, "fdb|link|stp|all"}, END};
 static const struct arg_spec args_log[] = {

@@ -35,8 +35,10 @@ int cmd_showmacs(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_fdb_show(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_fdb_get(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_stats(struct cli *c, const struct command *cmd, json_t *args);
-int cmd_drops(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_debug_objects(struct cli *c, const struct command *cmd, json_t *args);
+
+/* drops.c */
+int cmd_drops(struct cli *c, const struct command *cmd, json_t *args);
 
 /* vlan.c: VLANs */
 int cmd_vlan_show(struct cli *c, const struct command *cmd, json_t *args);

@@ -79,6 +79,7 @@ static void help_overview(struct cli *c)
 		"  -b FILE          commands from a file, one a line (- is standard input);\n"
 		"                   -force goes on after an error\n"
 		"  -c[=WHEN]        colour: auto, always, never\n"
+		"  --watch [N]      drops: again every N seconds, with rates\n"
 		"  --run-dir DIR    the daemon to talk to (VIADUCT_RUN_DIR, /run/viaduct)\n"
 		"  -V -h            version, help\n"
 		"\nWords may be shortened: `viaduct f s` is `viaduct fdb show`. `viaduct help "

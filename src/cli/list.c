@@ -239,7 +239,7 @@ int cmd_fdb_get(struct cli *c, const struct command *cmd, json_t *args)
 	return CLI_OK;
 }
 
-/* ---- stats, drops ---- */
+/* ---- stats ---- */
 
 /* One request about what NAME means. *ret_rows is NULL when -j has printed it. */
 static int counter_rows(struct cli *c, const char *request, json_t *args, json_t **ret_rows)
@@ -250,10 +250,6 @@ static int counter_rows(struct cli *c, const char *request, json_t *args, json_t
 	*ret_rows = NULL;
 	if (r)
 		return r;
-	if (json_object_get(args, "all")) {
-		req = req ? req : json_object();
-		json_object_set_new(req, "all", json_true());
-	}
 	return c->json ? json_stream(c, request, req) : cli_rows(c, request, req, ret_rows);
 }
 
@@ -344,33 +340,6 @@ int cmd_stats(struct cli *c, const struct command *cmd, json_t *args)
 		stats_details(c, rows);
 	else if (rows)
 		stats_table(c, rows);
-	json_decref(rows);
-	return r;
-}
-
-int cmd_drops(struct cli *c, const struct command *cmd, json_t *args)
-{
-	static const struct table_column cols[] = {
-		{"bridge"}, {"port"}, {"reason"}, {"count", true}, {"meaning"}};
-	struct table *t;
-	json_t *rows, *row;
-	size_t i;
-	int r = counter_rows(c, "drops", args, &rows);
-
-	if (rows && json_array_size(rows) == 0)
-		fputs("no drops\n", c->out);
-	if (rows && json_array_size(rows) > 0) {
-		t = table_new(c->out, c->color, true, cols, array_size(cols));
-		json_array_foreach(rows, i, row)
-		{
-			table_cell(t, STYLE_PLAIN, "%s", row_text(row, "bridge"));
-			table_cell(t, STYLE_PLAIN, "%s", row_text(row, "port"));
-			table_cell(t, STYLE_PLAIN, "%s", row_text(row, "reason"));
-			count_cell(t, row_int(row, "count"), true);
-			table_cell(t, STYLE_DIM, "%s", row_text(row, "text"));
-		}
-		table_end(t);
-	}
 	json_decref(rows);
 	return r;
 }

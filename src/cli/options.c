@@ -10,6 +10,8 @@
 
 #include "cli/cli.h"
 
+#define WATCH_MAX_S 3600
+
 /* Scanning argv. */
 struct scan {
 	struct cli *c;
@@ -47,6 +49,16 @@ static void set_color(struct scan *s, const char *when)
 	}
 }
 
+static void set_watch(struct scan *s, const char *seconds)
+{
+	char *end;
+
+	s->c->watch_s = seconds ? strtod(seconds, &end) : 1;
+	if (seconds &&
+	    (*end || end == seconds || !(s->c->watch_s >= 0.1) || s->c->watch_s > WATCH_MAX_S))
+		bad(s, "option --watch: \"%s\" is no number of seconds from 0.1 to 3600", seconds);
+}
+
 enum option {
 	OPT_JSON,
 	OPT_PRETTY,
@@ -56,6 +68,7 @@ enum option {
 	OPT_HELP,
 	OPT_VERSION,
 	OPT_COLOR,
+	OPT_WATCH,
 	OPT_BATCH, /* from here on with a value */
 	OPT_NETNS,
 	OPT_RUN_DIR,
@@ -71,7 +84,7 @@ static const struct {
 	[OPT_FORCE] = {0, "force"},       [OPT_HELP] = {'h', "help"},
 	[OPT_VERSION] = {'V', "version"}, [OPT_COLOR] = {'c', "color"},
 	[OPT_BATCH] = {'b', "batch"},     [OPT_NETNS] = {'n', "netns"},
-	[OPT_RUN_DIR] = {0, "run-dir"},
+	[OPT_RUN_DIR] = {0, "run-dir"},   [OPT_WATCH] = {0, "watch"},
 };
 
 static void apply(struct scan *s, enum option o, const char *value)
@@ -102,6 +115,9 @@ static void apply(struct scan *s, enum option o, const char *value)
 		break;
 	case OPT_COLOR:
 		set_color(s, value ? value : "always");
+		break;
+	case OPT_WATCH:
+		set_watch(s, value);
 		break;
 	case OPT_BATCH:
 		c->batch = value;
@@ -149,6 +165,10 @@ static void apply_with_value(struct scan *s, enum option o, const char *value)
 		bad(s, "option -%s takes no value", options[o].word);
 		return;
 	}
+	/* "--watch 5": a number behind it is its own. */
+	if (o == OPT_WATCH && !value && s->at + 1 < s->argc &&
+	    isdigit((unsigned char)s->argv[s->at + 1][0]))
+		value = s->argv[++s->at];
 	apply(s, o, value);
 }
 

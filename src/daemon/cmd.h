@@ -14,6 +14,7 @@
 #include "wire/msg.h"
 
 struct server_conn;
+struct vport;
 
 /*
  * An answer that is too long to wait in memory: next() adds some rows and says whether there are
@@ -59,7 +60,7 @@ struct cmd_table {
 };
 
 extern const struct cmd_table cmds_bridge, cmds_port, cmds_fdb, cmds_vlan, cmds_status, cmds_config,
-	cmds_netmap, cmds_adopt, cmds_rule;
+	cmds_netmap, cmds_adopt, cmds_rule, cmds_drops;
 
 /* The command called name; NULL with CTL_E_COMMAND in *err. */
 const struct cmd *cmd_find(const char *name, struct ctl_error *err);
@@ -72,6 +73,11 @@ int cmd_exec(struct daemon *d, const char *name, json_t *args, struct ctl_error 
 const char *cmd_arg(const struct cmd_call *c, const char *name); /* string or NULL */
 bool cmd_arg_bool(const struct cmd_call *c, const char *name);   /* false if absent */
 int64_t cmd_arg_int(const struct cmd_call *c, const char *name, int64_t otherwise);
+/*
+ * Calls fn for each port that bridge and port of the arguments select; hosts' ports too. 0 or an
+ * error.
+ */
+int cmd_each_port(struct cmd_call *c, void (*fn)(struct cmd_call *c, struct vport *vp));
 /* Sends a row; steals it. */
 void cmd_row(struct cmd_call *c, json_t *row);
 /* The members of args that are keys of the table; new object. */

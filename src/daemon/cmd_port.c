@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Commands about ports: port.add, .del, .set, .show, and their counters: stats, drops. */
+/* Commands about ports: port.add, .del, .set, .show, and their counters: stats. */
 #include <string.h>
 
 #include "base/compiler.h"
@@ -22,12 +22,6 @@ static const struct key show_args[] = {
 	{"bridge", KEY_STRING, KEY_PLAIN, 0, 0},
 	{"port", KEY_STRING, KEY_PLAIN, 0, 0},
 };
-static const struct key drops_args[] = {
-	{"bridge", KEY_STRING, KEY_PLAIN, 0, 0},
-	{"port", KEY_STRING, KEY_PLAIN, 0, 0},
-	{"all", KEY_BOOL, KEY_PLAIN, 0, 0},
-};
-
 static int port_add(struct cmd_call *c)
 {
 	struct port_request req = {
@@ -217,56 +211,7 @@ static json_t *stats_row(struct vport *vp)
 			 offload_row(&job.offload, &job.stats.offload));
 }
 
-static void drop_rows(struct cmd_call *c, const char *bridge, const char *port,
-		      const struct drop_counters *drops)
-{
-	bool all = cmd_arg_bool(c, "all");
-
-	for (int i = 0; i < DROP_N; i++)
-		if (all || drops->n[i])
-			cmd_row(c, json_pack("{s:s, s:s, s:s, s:s, s:I}", "bridge", bridge, "port",
-					     port, "reason", drop_name(i), "text", drop_text(i),
-					     "count", (json_int_t)drops->n[i]));
-}
-
-static void drops_one(struct cmd_call *c, struct vport *vp)
-{
-	struct port_job job;
-
-	read_job(&job, vp);
-	drop_rows(c, vp->vb->name, vp->name, &job.drops);
-}
-
-struct nowhere_job {
-	const struct bridge *br;
-	struct drop_counters drops;
-};
-
-static void read_nowhere(void *arg)
-{
-	struct nowhere_job *job = arg;
-
-	job->drops = bridge_nowhere(job->br)->counters.drops;
-}
-
-/* Frames that a program made up, or whose port has left, came in by no port. */
-static void drops_nowhere(struct cmd_call *c)
-{
-	const char *bridge = cmd_arg(c, "bridge");
-
-	for_each_bridge(vb, c->d)
-	{
-		struct nowhere_job job = {.br = vb->br};
-
-		if (bridge && strcmp(vb->name, bridge))
-			continue;
-		worker_call(vb->w, read_nowhere, &job);
-		drop_rows(c, vb->name, "-", &job.drops);
-	}
-}
-
-/* Calls fn for each port that bridge and port of the arguments select; hosts' ports too. */
-static int select_ports(struct cmd_call *c, void (*fn)(struct cmd_call *c, struct vport *vp))
+int cmd_each_port(struct cmd_call *c, void (*fn)(struct cmd_call *c, struct vport *vp))
 {
 	const char *bridge = cmd_arg(c, "bridge"), *name = cmd_arg(c, "port");
 	struct vbridge *only = NULL;
@@ -305,21 +250,12 @@ static void stats_one(struct cmd_call *c, struct vport *vp)
 
 static int port_show(struct cmd_call *c)
 {
-	return select_ports(c, show_one);
+	return cmd_each_port(c, show_one);
 }
 
 static int stats(struct cmd_call *c)
 {
-	return select_ports(c, stats_one);
-}
-
-static int drops(struct cmd_call *c)
-{
-	int r = select_ports(c, drops_one);
-
-	if (!r && !cmd_arg(c, "port"))
-		drops_nowhere(c);
-	return r;
+	return cmd_each_port(c, stats_one);
 }
 
 static const struct cmd cmds[] = {
@@ -329,6 +265,5 @@ static const struct cmd cmds[] = {
 	{"port.mcheck", port_mcheck, CMD_WRITE, KEY_TABLE(port_args), NULL},
 	{"port.show", port_show, CMD_ROWS, KEY_TABLE(show_args), NULL},
 	{"stats", stats, CMD_ROWS, KEY_TABLE(show_args), NULL},
-	{"drops", drops, CMD_ROWS, KEY_TABLE(drops_args), NULL},
 };
 const struct cmd_table cmds_port = {cmds, array_size(cmds)};

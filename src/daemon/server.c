@@ -118,7 +118,7 @@ static void flush(struct server_conn *c)
 
 /* ---- requests ---- */
 
-static bool may_write(const struct server_conn *c)
+bool server_may_write(const struct server_conn *c)
 {
 	/* In a user namespace without a mapping for root, the daemon's own user is root. */
 	return c->peer.uid == 0 || c->peer.uid == geteuid();
@@ -126,7 +126,7 @@ static bool may_write(const struct server_conn *c)
 
 static bool may_read(const struct server_conn *c)
 {
-	return may_write(c) || c->peer.in_group;
+	return server_may_write(c) || c->peer.in_group;
 }
 
 static void finish_call(struct server_conn *c, const struct cmd *cmd, int r)
@@ -155,7 +155,7 @@ static int run_request(struct server_conn *c, const struct ctl_request_msg *m,
 	*ret_cmd = cmd;
 	if (!cmd)
 		return call->err.code;
-	if (!may_read(c) || ((cmd->flags & CMD_WRITE) && !may_write(c)))
+	if (!may_read(c) || ((cmd->flags & CMD_WRITE) && !server_may_write(c)))
 		return ctl_fail(&call->err, CTL_E_DENIED, "%s: not permitted for uid %u", cmd->name,
 				(unsigned int)c->peer.uid);
 	return cmd_run(cmd, call);

@@ -28,6 +28,8 @@ void server_event(struct server *s, enum server_group group, json_t *event);
 void server_monitor(struct server_conn *c, unsigned int groups, int64_t id);
 /* Queues one message; steals it. */
 void server_send(struct server_conn *c, json_t *msg);
+/* May the client change things? */
+bool server_may_write(const struct server_conn *c);
 /* Bytes that wait for the client. */
 size_t server_backlog(const struct server_conn *c);
 uint32_t server_n_conns(const struct server *s);

@@ -559,7 +559,9 @@ const char *frame_summary(const uint8_t *data, uint32_t caplen, uint32_t len, ch
 	bytes_init(&s.in, data, caplen);
 	to = bytes_mac(&s.in);
 	from = bytes_mac(&s.in);
-	if (s.in.failed) {
+	if (caplen == 0 && len > 0) {
+		add(&s, "bytes unknown");
+	} else if (s.in.failed) {
 		add(&s, "no whole Ethernet header");
 	} else {
 		add(&s, "%s > %s", mac_format(from, src), mac_format(to, dst));

@@ -184,6 +184,7 @@ static void test_malformed(void **state)
 {
 	assert_string_equal(summary(""), "no whole Ethernet header, 0 bytes");
 	assert_string_equal(summary("02"), "no whole Ethernet header, 1 byte");
+	assert_string_equal(summary_cut(MACS, 0), "bytes unknown, 12 bytes");
 	assert_string_equal(summary(MACS), PAIR ", cut short, 12 bytes");
 	assert_string_equal(summary(MACS "0800 6500 001c 0000 0000 4001 0000 0a000001 0a000002"),
 			    PAIR ", IPv4 with a malformed header, 34 bytes");
