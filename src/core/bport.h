@@ -55,12 +55,13 @@ struct bport_counters {
 
 struct bport {
 	/* hot: read for each frame */
-	uint16_t no;                  /* 1 to PORTS_MAX - 1 */
-	uint8_t state;                /* enum bport_state; DISABLED while the link is down */
-	uint8_t flags;                /* enum bport_flag */
-	bool host;                    /* the bridge's own interface */
-	bool self;                    /* of a bridge of the kernel's: see struct bport_config */
-	bool span;                    /* a mirror's destination: DISABLED, takes copies only */
+	uint16_t no;   /* 1 to PORTS_MAX - 1 */
+	uint8_t state; /* enum bport_state; DISABLED while the link is down */
+	uint8_t flags; /* enum bport_flag */
+	bool host;     /* the bridge's own interface */
+	bool self;     /* of a bridge of the kernel's: see struct bport_config */
+	bool span;     /* a mirror's destination: DISABLED, takes copies only */
+	bool lazy; /* without a link nobody listens there: mirrors to it rest, nothing is lost */
 	uint8_t mirror_rx, mirror_tx; /* bit per mirror: core/mirror.h */
 	bool link_up;            /* device up with carrier; a port without is skipped by floods */
 	uint16_t group_fwd_mask; /* bit X: let 01:80:C2:00:00:0X pass; never bit 1 */

@@ -118,7 +118,7 @@ static uint32_t smallest_mtu(const struct bridge *br)
 	for (uint32_t i = 0; i < br->n_ports; i++) {
 		const struct bport *p = br->ports[i];
 
-		if (!p->host && (r == 0 || p->mtu < r))
+		if (!p->host && !p->lazy && (r == 0 || p->mtu < r))
 			r = p->mtu;
 	}
 	return r ? r : MTU_DEFAULT;
@@ -347,6 +347,7 @@ int bridge_port_add(struct bridge *br, const struct bport_config *cfg, struct bp
 	p->flags = bport_flags_default();
 	p->host = cfg->host;
 	p->self = cfg->self;
+	p->lazy = cfg->lazy;
 	p->link_up = cfg->link_up;
 	p->state = (uint8_t)state_with_link(br, p);
 	p->max_len = bport_max_len(cfg->mtu);
@@ -431,6 +432,8 @@ void bridge_port_link(struct bridge *br, struct bport *port, uint64_t mac, uint3
 	if (up != port->link_up) {
 		port->link_up = up;
 		bridge_port_set_state(br, port, state_with_link(br, port));
+		if (port->lazy)
+			bridge_bind(br);
 	}
 	follow_ports(br);
 	if (br->stp)

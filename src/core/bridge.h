@@ -149,6 +149,7 @@ struct bport_config {
 	bool host;   /* the bridge's own interface; at most one. Kernel's: what the host sends on it
 		      */
 	bool self;   /* kernel's only, at most one: what its interface receives */
+	bool lazy;   /* for mirrors only, which rest while it has no link; of no MTU that counts */
 	uint16_t no; /* 0: the lowest that is free; else a free one */
 	bool link_up;
 	void *owner;

@@ -147,6 +147,12 @@ static uint8_t dest_bit(const struct mirrors *ms, uint32_t no)
 	return (uint8_t)(1u << no);
 }
 
+/* Nobody listens at the destination, and nobody misses what it does not get. */
+static bool rests(const struct bport *to)
+{
+	return to && to->lazy && !to->link_up;
+}
+
 static void bind_sources(struct bridge *br, uint32_t no)
 {
 	const struct mirror *m = br->mirrors.by_no[no];
@@ -192,11 +198,14 @@ bool mirrors_bind(struct bridge *br)
 			m->to_no = 0;
 		m->dest_bit = dest_bit(ms, i);
 		is_dest[m->to_no] = true;
-		bind_sources(br, i);
+		if (!rests(port_by_no(br, m->to_no)))
+			bind_sources(br, i);
 	}
 	for (uint32_t i = 0; i < br->n_ports; i++) {
-		set_span(br, br->ports[i], !br->ports[i]->host && is_dest[br->ports[i]->no]);
-		any_tx |= br->ports[i]->mirror_tx != 0;
+		struct bport *p = br->ports[i];
+
+		set_span(br, p, !p->host && (p->lazy || is_dest[p->no]));
+		any_tx |= p->mirror_tx != 0;
 	}
 	return any_tx;
 }
@@ -234,7 +243,7 @@ static void copy(struct bridge *br, struct mirror *m, struct frame *f)
 		return;
 	f->mirrored |= m->dest_bit;
 	if (!p || !p->link_up || q->n == array_size(q->frames)) {
-		m->counters.lost++;
+		m->counters.lost += !rests(p);
 		return;
 	}
 	c = &q->frames[q->n];

@@ -218,6 +218,41 @@ static void destinations_come_and_go(void **state)
 	assert_int_equal(s->counters.packets, 1);
 }
 
+static void a_lazy_destination_costs_nothing_while_nobody_listens(void **state)
+{
+	struct ilab *l = *state;
+	struct bport *m = m_port(l);
+	struct mirror *s = mirror(l, "s", "m", "a", MIRROR_BOTH, "b", MIRROR_TX);
+	struct hook_set *pre = hook_set_new(1);
+
+	s->has_vlans = true;
+	s->vlans[0] = 1; /* without a tag */
+	pre->rules[0].verdict = HOOK_MIRROR;
+	strcpy(pre->rules[0].mirror_name, "s");
+	m->lazy = true;
+	bridge_port_link(l->k->br, m, m->mac, 1000, false);
+	assert_int_equal(l->a->mirror_rx | l->a->mirror_tx | l->b->mirror_tx, 0);
+	assert_int_equal(bridge_mtu(l->k->br), 1500); /* no frame passes there */
+	ilab_send(l, l->c, XX, MCAST);
+	bridge_set_hook(l->k->br, HOOK_PRE_ROUTING, pre);
+	ilab_send(l, l->a, AA, BB);
+	assert_int_equal(copies(l, m), 0);
+	bridge_port_link(l->k->br, m, m->mac, 1000, true);
+	assert_int_equal(m->state, BPORT_DISABLED);
+	ilab_send(l, l->a, AA, BB);
+	assert_int_equal(copies(l, m), 1);
+	ilab_send(l, l->c, XX, MCAST);
+	assert_int_equal(copies(l, m), 1);
+	assert_int_equal(s->counters.packets, 2);
+	assert_int_equal(s->counters.lost, 0);
+	/* Nor does it forward when no mirror wants it any more. */
+	hook_set_free(bridge_set_hook(l->k->br, HOOK_PRE_ROUTING, NULL));
+	mirror_free(bridge_mirror_del(l->k->br, "s"));
+	assert_int_equal(m->state, BPORT_DISABLED);
+	ilab_send(l, l->a, AA, MCAST);
+	assert_got(l, "bch");
+}
+
 static void vlans(void **state)
 {
 	struct ilab *l = *state;
@@ -355,6 +390,7 @@ int main(void)
 		LAB(received_frames_before_everything_else),
 		LAB(a_span_port_does_nothing_else),
 		LAB(destinations_come_and_go),
+		LAB(a_lazy_destination_costs_nothing_while_nobody_listens),
 		LAB(vlans),
 		LAB(filters_and_snap_lengths),
 		LAB(too_long_for_the_destination),
