@@ -6,7 +6,7 @@
 /* A driver's file and its line here go together. */
 static const struct port_driver *const drivers[] = {
 	&port_driver_mem, &port_driver_pcap, &port_driver_packet,
-	&port_driver_tap, &port_driver_xdp,
+	&port_driver_tap, &port_driver_xdp,  &port_driver_ring,
 };
 
 const struct port_driver *port_driver_find(const char *name)

@@ -27,6 +27,7 @@
 #include "mem/bufpool.h"
 
 struct port;
+struct ring_sink;
 
 /* What a driver is asked to open. Strings live until open() returns. */
 struct port_config {
@@ -35,11 +36,12 @@ struct port_config {
 	struct bufcache *bufs; /* of the calling thread; port->bufs is the worker's while it runs */
 	struct bufpool *pool;  /* for UMEM registration */
 	struct port_env *env;  /* what ports of a daemon share: outbox, BPF objects; see below */
-	uint64_t mac;          /* tap: address to give to a created device, 0 = keep */
-	uint32_t mtu;          /* tap: MTU to give to a created device, 0 = keep */
-	bool create;           /* tap: create the device if it is not there */
-	bool persist;          /* tap: the device survives the daemon */
-	bool host;             /* this is the bridge's own interface */
+	struct ring_sink *sink; /* ring: who takes frames; NULL otherwise */
+	uint64_t mac;           /* tap: address to give to a created device, 0 = keep */
+	uint32_t mtu;           /* tap: MTU to give to a created device, 0 = keep */
+	bool create;            /* tap: create the device if it is not there */
+	bool persist;           /* tap: the device survives the daemon */
+	bool host;              /* this is the bridge's own interface */
 };
 
 struct port_stats {
@@ -114,7 +116,7 @@ struct port_env *port_env_free(struct port_env *e);
 void port_env_recover(struct port_env *e);
 
 extern const struct port_driver port_driver_mem, port_driver_pcap, port_driver_packet,
-	port_driver_tap, port_driver_xdp;
+	port_driver_tap, port_driver_xdp, port_driver_ring;
 
 /* Driver by name, NULL if there is none. */
 const struct port_driver *port_driver_find(const char *name);
