@@ -249,7 +249,7 @@ static const struct arg_spec args_rule_show[] = {
 static const struct arg_spec args_mirror_add[] = {
 	BRIDGE,
 	{"name", NULL, ARG_TEXT, ARG_REQUIRED, "NAME"},
-	{"to", "to", ARG_PORT, ARG_REQUIRED, "DEV|tap:NAME"},
+	{"to", "to", ARG_PORT, ARG_REQUIRED, "DEV|tap:NAME|netmap:NAME"},
 	{"rx", "rx", ARG_PORT, 0, "DEV,..."},
 	{"tx", "tx", ARG_PORT, 0, "DEV,..."},
 	{"both", "both", ARG_PORT, 0, "DEV,..."},
@@ -377,8 +377,11 @@ const struct command commands[] = {
 	 "list mirrors, with counters", NULL},
 	{"mirror add", NULL, args_mirror_add, cmd_mirror_add, "mirror.add",
 	 "copy what ports receive and send to another port",
-	 "The destination does nothing else meanwhile; tap:NAME makes a TAP. Sources are ports "
-	 "(received, sent, or both) and VLANs (received); a mirror without any is for rules. "
+	 "The destination does nothing else meanwhile; tap:NAME makes a TAP, netmap:NAME a port "
+	 "that "
+	 "netmap programs open. Sources are ports (received, sent, or both) and VLANs (received); "
+	 "a "
+	 "mirror without any is for rules. "
 	 "`snap` cuts copies."},
 	{"mirror del", "delete", args_mirror_del, cmd_simple, "mirror.del", "remove a mirror",
 	 NULL},

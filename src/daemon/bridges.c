@@ -29,6 +29,7 @@
 LOG_MODULE("daemon/bridges");
 
 #define FDB_SIZE_DEFAULT 65536u
+#define FDB_SIZE_NONE    16u /* of what never learns */
 
 struct vbridge *bridges_find(struct daemon *d, const char *name)
 {
@@ -144,8 +145,8 @@ static void send_own(void *ctx, struct bport *port, const uint8_t *data, uint32_
 	worker_send(vb->w, &vb->wb, port, data, len);
 }
 
-static struct vbridge *vbridge_new(struct daemon *d, const char *name, uint32_t fdb_size,
-				   uint64_t mac, enum bridge_kind kind)
+static struct vbridge *vbridge_new(struct daemon *d, struct worker *w, const char *name,
+				   uint32_t fdb_size, uint64_t mac, enum bridge_kind kind)
 {
 	struct vbridge *vb = calloc(1, sizeof(*vb));
 	struct bridge_ops ops = {.ctx = vb, .event = events_push, .send = send_own};
@@ -157,7 +158,7 @@ static struct vbridge *vbridge_new(struct daemon *d, const char *name, uint32_t 
 	snprintf(cfg.name, sizeof(cfg.name), "%s", name);
 	snprintf(vb->name, sizeof(vb->name), "%s", name);
 	vb->d = d;
-	vb->w = least_loaded(d);
+	vb->w = w;
 	vb->fdb_size = fdb_size;
 	vb->n_rings = 1;
 	list_init(&vb->ports);
@@ -192,21 +193,44 @@ static void vbridge_free(struct vbridge *vb)
 	free(vb);
 }
 
-/* Opening a device takes all of its frames, as with netmap. */
-static void take_all(void *arg)
+static void set_mode(void *arg, enum intercept_mode mode)
 {
 	struct intercept *ic = bridge_intercept(arg);
 	struct intercept_settings s = ic->set;
 
-	s.mode = INTERCEPT_ALL;
+	s.mode = (uint8_t)mode;
 	intercept_set(ic, &s);
+}
+
+/* Opening a device takes all of its frames, as with netmap. */
+static void take_all(void *arg)
+{
+	set_mode(arg, INTERCEPT_ALL);
+}
+
+static void only_copies(void *arg)
+{
+	set_mode(arg, INTERCEPT_COPY);
+}
+
+struct vbridge *bridges_new_end(struct vbridge *of, const char *name, struct ring_sink *sink)
+{
+	struct vbridge *vb = vbridge_new(of->d, of->w, name, FDB_SIZE_NONE, 0, BRIDGE_NETDEV);
+
+	if (!vb)
+		return NULL;
+	vb->end_of = of;
+	vb->sink = sink;
+	worker_call(vb->w, only_copies, vb->br);
+	list_append(&of->d->mirror_ends, &vb->node);
+	return vb;
 }
 
 struct vbridge *bridges_new_kernel(struct daemon *d, const char *name, bool is_bridge)
 {
 	/* Local entries only: an address per member, and the interface's. */
-	struct vbridge *vb =
-		vbridge_new(d, name, 2 * PORTS_MAX, 0, is_bridge ? BRIDGE_ADOPTED : BRIDGE_NETDEV);
+	struct vbridge *vb = vbridge_new(d, least_loaded(d), name, 2 * PORTS_MAX, 0,
+					 is_bridge ? BRIDGE_ADOPTED : BRIDGE_NETDEV);
 
 	if (!vb)
 		return NULL;
@@ -249,7 +273,8 @@ int bridges_add(struct daemon *d, const char *name, const json_t *values, struct
 		r = tree_check_new(name, values, err);
 	if (r)
 		return r;
-	vb = vbridge_new(d, name, fdb_size > 0 ? (uint32_t)fdb_size : FDB_SIZE_DEFAULT,
+	vb = vbridge_new(d, least_loaded(d), name,
+			 fdb_size > 0 ? (uint32_t)fdb_size : FDB_SIZE_DEFAULT,
 			 mac ? mac : random_mac(), BRIDGE_OWN);
 	if (!vb)
 		return ctl_fail(err, CTL_E_INTERNAL, "bridge %s: no memory", name);

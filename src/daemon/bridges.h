@@ -22,6 +22,7 @@
 struct access;
 struct adopted;
 struct expression;
+struct ring_sink;
 struct snapshot_file;
 struct tree_kept;
 struct vport;
@@ -46,6 +47,9 @@ struct vbridge {
 	uint64_t saved_at;      /* frames received when what it learned was saved; see snapshot.c */
 	bool save_failed;
 	struct access *access; /* who may open it; NULL: root and the daemon's group */
+	/* Of a mirror's netmap endpoint, which is a bridge for endpoint.c alone; else NULL. */
+	struct vbridge *end_of;
+	struct ring_sink *sink;
 	/* the worker's, see events.c */
 	struct limit limits[BRIDGE_EVENT_N];
 	uint64_t n_events[BRIDGE_EVENT_N];
@@ -69,6 +73,9 @@ int bridges_need(struct daemon *d, const char *name, struct vbridge **ret, struc
 int bridges_add(struct daemon *d, const char *name, const json_t *values, struct ctl_error *err);
 /* The daemon's side of a bridge or device of the kernel, for adopt.c; NULL: no memory. */
 struct vbridge *bridges_new_kernel(struct daemon *d, const char *name, bool is_bridge);
+/* What stands for a mirror's netmap endpoint, for mirror_end.c, in the worker of its bridge; NULL:
+ * no memory. bridges_close() ends it. */
+struct vbridge *bridges_new_end(struct vbridge *of, const char *name, struct ring_sink *sink);
 /* Removes the bridge, its ports and its interface. */
 void bridges_del(struct vbridge *vb);
 /* At the end of the daemon, and of adoption: as bridges_del(), but the interface stays. */

@@ -8,6 +8,7 @@
 #include "daemon/cmd.h"
 #include "daemon/diversion.h"
 #include "daemon/endpoint.h"
+#include "daemon/mirror_end.h"
 
 static const struct key bridge_opt[] = {{"bridge", KEY_STRING, KEY_PLAIN, 0, 0}};
 static const struct key set_args[] = {{"bridge", KEY_STRING, KEY_REQUIRED, 0, 0}};
@@ -178,7 +179,8 @@ static int rings_show(struct cmd_call *c)
 {
 	const char *name = cmd_arg(c, "bridge");
 	struct vbridge *vb;
-	int r = name ? bridges_need(c->d, name, &vb, &c->err) : 0;
+	const bool is_end = name && mirror_end_find(c->d, name);
+	int r = name && !is_end ? bridges_need(c->d, name, &vb, &c->err) : 0;
 
 	if (r)
 		return r;

@@ -452,6 +452,7 @@ int daemon_start(struct daemon *d, const struct daemon_options *opt)
 	d->silent_s = DAEMON_SILENT_S;
 	d->start_ns = clock_now_ns();
 	list_init(&d->bridges);
+	list_init(&d->mirror_ends);
 	r = check_rights();
 	if (!r)
 		r = prepare_run_dir(d);

@@ -24,6 +24,7 @@
 #include "daemon/bridges.h"
 #include "daemon/endpoint_internal.h"
 #include "daemon/events.h"
+#include "daemon/mirror_end.h"
 #include "sys/clock.h"
 #include "sys/loop.h"
 #include "sys/proc.h"
@@ -222,6 +223,7 @@ int endpoint_port_new(struct endpoints *es, struct vbridge *vb, const struct rin
 	p->counts = *n;
 	snprintf(p->name, sizeof(p->name), "%s", vb->name);
 	cfg.counts = *n;
+	cfg.sink = vb->sink;
 	cfg.ops = (struct inspect_ops){.ctx = p, .event = note_event, .request = note_request};
 	while (getrandom(cfg.hash_key, sizeof(cfg.hash_key), 0) != sizeof(cfg.hash_key))
 		;
@@ -235,6 +237,8 @@ int endpoint_port_new(struct endpoints *es, struct vbridge *vb, const struct rin
 	}
 	list_append(&es->ports, &p->node);
 	worker_call(vb->w, start_port, p);
+	if (vb->sink)
+		mirror_end_follow(vb, true);
 	*ret = p;
 	return 0;
 }
@@ -251,6 +255,8 @@ void endpoint_port_close(struct nm_port *p)
 {
 	struct endpoints *es = p->es;
 
+	if (p->vb && p->vb->sink)
+		mirror_end_follow(p->vb, false);
 	if (p->vb)
 		worker_call(p->vb->w, stop_port, p);
 	tell_all(es); /* no note names it any more */

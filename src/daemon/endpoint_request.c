@@ -11,6 +11,7 @@
 #include "daemon/bridges.h"
 #include "daemon/endpoint_internal.h"
 #include "daemon/events.h"
+#include "daemon/mirror_end.h"
 #include "sys/clock.h"
 
 LOG_MODULE("daemon/endpoint_request");
@@ -21,6 +22,9 @@ bool endpoint_may_open(const struct nm_client *c, const struct vbridge *vb)
 {
 	const struct daemon *d = c->es->d;
 
+	/* Who may see a bridge may see what it mirrors. */
+	if (vb && vb->end_of)
+		vb = vb->end_of;
 	if (c->peer.uid == 0 || c->peer.uid == geteuid())
 		return true;
 	if (vb && vb->access)
@@ -59,14 +63,22 @@ static void log_refused(struct nm_client *c, const struct vbridge *vb, const cha
 			 *name ? name : "netmap memory", more);
 }
 
+/* What netmap ports of that name belong to: a bridge, or the endpoint of a mirror. */
+static struct vbridge *find(struct daemon *d, const char *name)
+{
+	struct vbridge *vb = bridges_find(d, name);
+
+	return vb ? vb : mirror_end_find(d, name);
+}
+
 /* 0 or -EACCES. */
 static int check_access(struct nm_client *c, const struct attach_msg *m)
 {
-	const struct vbridge *vb = bridges_find(c->es->d, m->h.name);
+	const struct vbridge *vb = find(c->es->d, m->h.name);
 
 	if (endpoint_may_open(c, vb) || (m->h.nr_reqtype == ATTACH_STATE && c->registered))
 		return 0;
-	log_refused(c, vb, m->h.name);
+	log_refused(c, vb && vb->end_of ? vb->end_of : vb, m->h.name);
 	return -EACCES;
 }
 
@@ -220,7 +232,7 @@ static int resolve(struct endpoints *es, const char *name, uint64_t flags, struc
 		return -EOPNOTSUPP;
 	if (!strncmp(name, "vale", 4))
 		return -EOPNOTSUPP;
-	*ret = bridges_find(es->d, name);
+	*ret = find(es->d, name);
 	if (*ret)
 		return 0;
 	r = adopt_check(es->d, name, &l, &err);
@@ -289,7 +301,7 @@ static int check_mem_id(const struct endpoints *es, uint16_t id)
 static struct ring_counts rings_of(const struct endpoints *es, const struct vbridge *vb)
 {
 	const struct nm_port *p = vb ? endpoint_port_find(es, vb) : NULL;
-	const uint16_t n = vb ? (uint16_t)vb->n_rings : 1;
+	const uint16_t n = vb ? (uint16_t)(vb->end_of ? vb->end_of : vb)->n_rings : 1;
 
 	return p ? p->counts : (struct ring_counts){{{n, n}, {n, n}}};
 }
@@ -578,7 +590,11 @@ static int do_register(struct nm_client *c, const struct domain_proc *from, stru
 	answer(c, &req, ret);
 	endpoint_options_done(c, m, ret);
 	endpoint_describe(c, text, sizeof(text));
-	log_info("%s %s: opened %s", c->port ? "bridge" : "null port", m->h.name, text);
+	log_info("%s %s: opened %s",
+		 !c->port              ? "null port"
+		 : c->port->vb->end_of ? "mirror port"
+				       : "bridge",
+		 m->h.name, text);
 	if (c->port)
 		events_program(c->es->d, "attach", c->port->vb, endpoint_event(c));
 	return 0;

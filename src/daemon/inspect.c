@@ -11,7 +11,7 @@
  * be put into it because the program wrote a buffer into its next slot that is not its own. Then
  * what no sync has shown to the program goes on without it, and no more is put in until its head
  * moves again. What it has seen stays its own: if it comes back later, it goes on then, so nothing
- * goes out twice.
+ * goes out twice. Copies of a mirror hold up nobody: they wait for their program.
  */
 #include "daemon/inspect.h"
 
@@ -286,7 +286,7 @@ static bool is_stalled(const struct inspect *in, struct inspect_ring *r, uint64_
 	if (r->state != (INTERCEPT_BOUND | INTERCEPT_SYNCED))
 		return false;
 	return ringcheck_rx_blocked(&r->rc, in->bufs) ||
-	       (now_ns >= r->moved_ns + s->stall_ms * NS_PER_MS &&
+	       (!in->sink && now_ns >= r->moved_ns + s->stall_ms * NS_PER_MS &&
 		ringcheck_rx_waiting(&r->rc) > 0);
 }
 
@@ -454,7 +454,7 @@ static bool sleep_on_rx(struct inspect *in, struct inspect_ring *r, uint64_t now
 	/* With nothing to give back its head stays where it is, and no bell is rung. */
 	if (r->state & INTERCEPT_STALLED && ringcheck_rx_waiting(&r->rc) == 0)
 		*ret_until_ns = min_of(*ret_until_ns, now_ns + ASK_NS);
-	if (is_live(r) && ringcheck_rx_waiting(&r->rc) > 0)
+	if (is_live(r) && !in->sink && ringcheck_rx_waiting(&r->rc) > 0)
 		*ret_until_ns = min_of(*ret_until_ns, r->moved_ns + s->stall_ms * NS_PER_MS);
 	return true;
 }
@@ -506,6 +506,7 @@ struct inspect *inspect_new(const struct inspect_config *cfg)
 	in->w = cfg->w;
 	in->wb = cfg->wb;
 	in->ops = cfg->ops;
+	in->sink = cfg->sink;
 	in->counts = cfg->counts;
 	in->bufs = worker_bufs(cfg->w);
 	in->buf_ops = worker_buf_ops(cfg->w);

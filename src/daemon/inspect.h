@@ -16,6 +16,7 @@
 #include "core/regroup.h"
 #include "daemon/worker.h"
 #include "mem/ringcheck.h"
+#include "port/ring.h"
 
 struct inspect;
 
@@ -83,7 +84,8 @@ struct inspect_config {
 	struct ring_counts counts;
 	uint32_t n_slots; /* of the largest ring */
 	struct inspect_ops ops;
-	uint8_t hash_key[16]; /* random */
+	uint8_t hash_key[16];   /* random */
+	struct ring_sink *sink; /* a mirror's endpoint; NULL: of a bridge */
 };
 
 /* NULL when there is no memory. */
@@ -112,6 +114,11 @@ void inspect_shut(struct inspect *in);
 
 /* W, by the worker. Lists of rings in e: shows what they hold; what finds no room may go on. */
 void inspect_show(struct inspect *in, struct egress *e, uint64_t now_ns);
+/*
+ * W. Copies of a mirror for whoever has its endpoint open; one reference each is given away. What
+ * finds no room, and what programs send there, counts among the sink's drops.
+ */
+void inspect_copy(struct inspect *in, struct frame *const *frames, uint32_t n);
 /*
  * May the worker take frames from a port of that side? False for a moment when the program that
  * takes them has fallen behind: they wait in the driver's queue, and the program needs the

@@ -13,6 +13,7 @@ struct inspect {
 	const struct buf_ops *buf_ops;
 	struct batch *batch; /* the worker's, for frames that come back */
 	struct inspect_ops ops;
+	struct ring_sink *sink; /* a mirror's endpoint: copies in, nothing back; else NULL */
 	struct list clients;
 	struct ring_counts counts;
 	struct inspect_ring *rings[2][2][RINGS_MAX]; /* by [host][tx] */

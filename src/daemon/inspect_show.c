@@ -32,7 +32,9 @@ static enum shown drop(struct inspect *in, struct frame *f, enum drop_reason rea
 {
 	struct bport *p = bridge_port(in->wb->br, f->in_port);
 
-	if (p)
+	if (in->sink)
+		in->sink->drops.n[reason]++;
+	else if (p)
 		bport_drop(p, reason, f);
 	bridge_tell_drop(in->wb->br, p, f, reason);
 	buf_put_one(in->bufs, f->buf);
@@ -62,7 +64,7 @@ static uint32_t put_slots(struct inspect *in, struct inspect_ring *r, struct fra
 	}
 	put = ringcheck_rx_put(&r->rc, in->bufs, s, n);
 	assert(put <= n && n <= EGRESS_MAX);
-	for (uint32_t i = 0; i < put; i++) {
+	for (uint32_t i = 0; i < put && !in->sink; i++) {
 		if (before[i] && buf_meta(in->bufs, before[i])->owner != r->rc.owner)
 			origins_release(os, before[i]);
 		origins_lend(os, frames[i], &o[i]);
@@ -246,7 +248,7 @@ static enum shown show_one(struct inspect *in, struct inspect_ring *r, struct fr
 	if (f->gso)
 		return show_gso(in, r, f, &o);
 	if (unlikely(f->len > inspect_room(in, r)))
-		return show_chain(in, r, f, &o);
+		return in->sink ? drop(in, f, DROP_RING_OVERSIZE) : show_chain(in, r, f, &o);
 	return show_plain(in, r, f, &o);
 }
 
@@ -287,27 +289,34 @@ static uint32_t show_frames(struct inspect *in, struct inspect_ring *r, const st
 	return n_refused;
 }
 
-static void show_list(struct inspect *in, struct inspect_ring *r, struct egress *e,
-		      struct egress_list *l, uint64_t now_ns)
+/* show_frames(), and what the ring has to know about it. */
+static uint32_t fill(struct inspect *in, struct inspect_ring *r, const struct egress_list *l,
+		     uint64_t now_ns, struct frame **ret_refused)
 {
-	struct frame *refused[EGRESS_MAX];
-	uint64_t before;
-	uint32_t n;
-	bool was_empty;
+	const uint64_t before = r->rc.n_slots;
+	const bool was_empty = ringcheck_rx_waiting(&r->rc) == 0;
+	const uint32_t n = show_frames(in, r, l, now_ns, ret_refused);
 
-	if (!r) {
-		bridge_intercept_refused(in->wb->br, l->frames, l->n, e);
-		return;
-	}
-	before = r->rc.n_slots;
-	was_empty = ringcheck_rx_waiting(&r->rc) == 0;
-	n = show_frames(in, r, l, now_ns, refused);
 	if (was_empty)
 		r->moved_ns = now_ns;
 	r->counters.n_full += n;
 	r->burst -= r->burst / 16;
 	r->burst = (uint32_t)max_of(r->burst, r->rc.n_slots - before);
 	inspect_publish(in, r);
+	return n;
+}
+
+static void show_list(struct inspect *in, struct inspect_ring *r, struct egress *e,
+		      struct egress_list *l, uint64_t now_ns)
+{
+	struct frame *refused[EGRESS_MAX];
+	uint32_t n;
+
+	if (!r) {
+		bridge_intercept_refused(in->wb->br, l->frames, l->n, e);
+		return;
+	}
+	n = fill(in, r, l, now_ns, refused);
 	bridge_intercept_refused(in->wb->br, refused, n, e);
 }
 
@@ -322,4 +331,66 @@ void inspect_show(struct inspect *in, struct egress *e, uint64_t now_ns)
 			show_list(in, in->rings[EGRESS_SIDE_OF(no)][0][EGRESS_RING_OF(no)], e,
 				  &e->lists[no], now_ns);
 	}
+}
+
+/* ---- the end of a mirror ---- */
+
+/* Frames for one ring, in descriptors of our own: those that tx() gets are not ours to change. */
+struct run {
+	struct inspect_ring *r;
+	struct egress_list list;
+	struct frame frames[BATCH_MAX];
+};
+
+static void refuse(struct inspect *in, struct frame *const *frames, uint32_t n)
+{
+	in->sink->drops.n[DROP_RING_FULL] += n;
+	for (uint32_t i = 0; i < n; i++)
+		buf_put_one(in->bufs, frames[i]->buf);
+}
+
+static void end_run(struct inspect *in, struct run *run)
+{
+	struct frame *refused[EGRESS_MAX];
+
+	if (run->list.n > 0)
+		refuse(in, refused, fill(in, run->r, &run->list, in->batch->now_ns, refused));
+	run->list.n = 0;
+}
+
+static struct inspect_ring *ring_of(const struct inspect *in, const struct frame *f)
+{
+	const struct intercept *ic = bridge_intercept(in->wb->br);
+	const uint32_t n = ic->set.n_rings[INTERCEPT_NIC];
+
+	return in->rings[0][0][n > 1 ? (uint64_t)flowhash(&ic->key, f) * n >> 32 : 0];
+}
+
+void inspect_copy(struct inspect *in, struct frame *const *frames, uint32_t n)
+{
+	struct run run;
+
+	run.list.n = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		struct inspect_ring *r = ring_of(in, frames[i]);
+		struct frame *f;
+
+		if (run.list.n == BATCH_MAX || (run.list.n > 0 && run.r != r))
+			end_run(in, &run);
+		if (!r || !(r->state & INTERCEPT_SYNCED)) { /* nobody reads */
+			buf_put_one(in->bufs, frames[i]->buf);
+			continue;
+		}
+		if (r->state & INTERCEPT_STALLED) {
+			refuse(in, frames + i, 1);
+			continue;
+		}
+		run.r = r;
+		f = &run.frames[run.list.n];
+		*f = *frames[i];
+		f->flags |= FRAME_SHOWN; /* a copy: segments need not be put together again */
+		f->in_port = 0;
+		run.list.frames[run.list.n++] = f;
+	}
+	end_run(in, &run);
 }

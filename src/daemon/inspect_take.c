@@ -165,9 +165,26 @@ static void come_back(struct inspect *in, struct inspect_ring *r, const struct r
 		regroup(in, now_ns);
 }
 
+/* Nothing goes back by the end of a mirror; what was never synced was not even sent. */
+static void refuse_all(struct inspect *in, const struct inspect_ring *r, const struct ring_slot *s,
+		       uint32_t n)
+{
+	uint32_t n_frames = 0;
+
+	for (uint32_t i = 0; i < n; i += frame_slots(s + i, n - i))
+		n_frames++;
+	give_back(in, s, n);
+	if (!r->closing)
+		in->sink->drops.n[DROP_SPAN] += n_frames;
+}
+
 static void come_back_all(struct inspect *in, struct inspect_ring *r, const struct ring_slot *s,
 			  uint32_t n, uint64_t now_ns)
 {
+	if (unlikely(in->sink)) {
+		refuse_all(in, r, s, n);
+		return;
+	}
 	inspect_begin(in, (enum intercept_side)r->side, false, now_ns);
 	for (uint32_t i = 0; i < n;) {
 		const uint32_t k = frame_slots(s + i, n - i);

@@ -13,6 +13,7 @@
 #include "daemon/bridges.h"
 #include "daemon/expression.h"
 #include "daemon/keys.h"
+#include "daemon/mirror_end.h"
 #include "daemon/ports.h"
 #include "daemon/rules.h"
 
@@ -30,6 +31,12 @@ static const char *text_of(const json_t *o, const char *key)
 	return json_string_value(json_object_get(o, key));
 }
 
+/* Is the destination written with that prefix? */
+static bool wants(const json_t *mirror, const char *prefix)
+{
+	return !strncmp(text_of(mirror, "to"), prefix, strlen(prefix));
+}
+
 /* The next of words with commas, in buf; NULL at the end. What is too long is cut. */
 static const char *next_word(const char **list, char *buf, size_t size)
 {
@@ -43,12 +50,12 @@ static const char *next_word(const char **list, char *buf, size_t size)
 	return buf;
 }
 
-/* The destination's name, without what says that it is a TAP. */
+/* The destination's name, without what says that it is to be made. */
 static const char *dest_of(const json_t *mirror)
 {
-	const char *to = text_of(mirror, "to");
+	const char *to = text_of(mirror, "to"), *colon = strchr(to, ':');
 
-	return strncmp(to, "tap:", 4) ? to : to + 4;
+	return wants(mirror, "tap:") || wants(mirror, "netmap:") ? colon + 1 : to;
 }
 
 static bool is_source(const json_t *mirror, const char *port)
@@ -178,6 +185,11 @@ static int build(const char *bridge, const json_t *mirror, const json_t *others,
 			   MIRRORS_MAX);
 	if (key_check_ifname("to", dest_of(mirror), &port))
 		return bad(mirror, err, CTL_E_VALUE, "%s", port.text);
+	if (wants(mirror, "netmap:") && !mirror_end_can_be_opened(dest_of(mirror)))
+		return bad(mirror, err, CTL_E_VALUE,
+			   "to %s: a name of letters, digits, \".\" and \"_\" is needed that does "
+			   "not begin with \"vale\"",
+			   text_of(mirror, "to"));
 	r = take_sources(mirror, NULL, &n, err);
 	if (!r)
 		r = check_loops(bridge, mirror, others, err);
@@ -240,16 +252,24 @@ static void del_in_worker(void *arg)
 	job->m = bridge_mirror_del(job->br, job->name);
 }
 
-/* Makes the TAP that the mirror wants, unless the bridge has it. *ret: made here, or NULL. */
-static int need_tap(struct vbridge *vb, const json_t *mirror, struct vport **ret,
-		    struct ctl_error *err)
+/* Makes the TAP or endpoint that the mirror wants, unless the bridge has it. *ret: made, or NULL.
+ */
+static int need_dest(struct vbridge *vb, const json_t *mirror, struct vport **ret,
+		     struct ctl_error *err)
 {
 	const struct port_request req = {.name = dest_of(mirror), .tap = true};
+	const struct vport *vp = ports_find(vb->d, vb, req.name);
+	const bool end = wants(mirror, "netmap:");
 
 	*ret = NULL;
-	if (strncmp(text_of(mirror, "to"), "tap:", 4) || ports_find(vb->d, vb, req.name))
+	if (req.name == text_of(mirror, "to"))
 		return 0;
-	return ports_add(vb, &req, ret, err);
+	if (vp && (vp->end != NULL) != end)
+		return bad(mirror, err, CTL_E_PORT_MEMBER, "to %s: %s is another port of %s",
+			   text_of(mirror, "to"), req.name, vb->name);
+	if (vp)
+		return 0;
+	return end ? mirror_end_add(vb, req.name, ret, err) : ports_add(vb, &req, ret, err);
 }
 
 static bool has_dest(const json_t *mirrors, const char *port)
@@ -261,7 +281,7 @@ static bool has_dest(const json_t *mirrors, const char *port)
 	return false;
 }
 
-/* Takes the mirror called name off the list, and its TAP if nothing needs that any more. */
+/* Takes the mirror called name off the list, and what it made if nothing needs that any more. */
 static void forget(struct vbridge *vb, const char *name)
 {
 	char to[BPORT_NAME_SIZE] = "";
@@ -298,8 +318,8 @@ static int add_built(struct vbridge *vb, const json_t *mirror, struct mirror *m,
 		     struct ctl_error *err)
 {
 	struct mirror_job job = {.br = vb->br, .m = m, .name = replace ? m->name : NULL};
-	struct vport *tap;
-	int r = need_tap(vb, mirror, &tap, err);
+	struct vport *made;
+	int r = need_dest(vb, mirror, &made, err);
 
 	if (r) {
 		mirror_free(m);
@@ -309,12 +329,12 @@ static int add_built(struct vbridge *vb, const json_t *mirror, struct mirror *m,
 	mirror_free(job.old);
 	if (job.r) { /* memory, and only for the first one */
 		mirror_free(m);
-		if (tap)
-			ports_del(tap);
+		if (made)
+			ports_del(made);
 		return bad(mirror, err, CTL_E_INTERNAL, "%s", err_text(-ENOMEM));
 	}
-	if (tap)
-		tap->for_mirror = true;
+	if (made)
+		made->for_mirror = true;
 	return 0;
 }
 

@@ -20,10 +20,10 @@ int mirrors_check(const char *bridge, const json_t *mirror, const json_t *others
 		  struct ctl_error *err);
 /*
  * Adds a mirror (borrowed), or with `replace` puts it in place of the one of its name; makes its
- * TAP if `to` is tap:NAME and there is none.
+ * destination if `to` is tap:NAME or netmap:NAME and there is none.
  */
 int mirrors_add(struct vbridge *vb, const json_t *mirror, bool replace, struct ctl_error *err);
-/* Removes it, and the TAP if it made that and no other mirror has it. */
+/* Removes it, and the TAP or endpoint if it made that and no other mirror has it. */
 int mirrors_del(struct vbridge *vb, const char *name, struct ctl_error *err);
 /* The mirror called name as it was added, or NULL; borrowed. */
 const json_t *mirrors_find(const struct vbridge *vb, const char *name);

@@ -20,6 +20,7 @@
 #include "daemon/adopt.h"
 #include "daemon/events.h"
 #include "daemon/keys.h"
+#include "daemon/mirror_end.h"
 #include "daemon/plan.h"
 #include "daemon/snapshot.h"
 #include "daemon/tree.h"
@@ -151,7 +152,8 @@ int ports_check_driver(const struct port_request *req, struct ctl_error *err)
 	if (!req->driver || !strcmp(req->driver, "auto"))
 		return 0;
 	/* "mem" is for tests inside one process: nothing could ever come out of it here. */
-	if (!port_driver_find(req->driver) || !strcmp(req->driver, "mem"))
+	if (!port_driver_find(req->driver) || !strcmp(req->driver, "mem") ||
+	    (!strcmp(req->driver, "ring") && !req->end))
 		return ctl_fail(err, CTL_E_DRIVER,
 				"port %.64s: no driver %.32s (auto, packet, xdp, tap, pcap)",
 				req->name, req->driver);
@@ -161,9 +163,9 @@ int ports_check_driver(const struct port_request *req, struct ctl_error *err)
 }
 
 /* Is the port without a device? */
-static bool is_file(const struct port_request *req)
+static bool has_no_device(const struct port_request *req)
 {
-	return req->driver && !strcmp(req->driver, "pcap");
+	return req->end || (req->driver && !strcmp(req->driver, "pcap"));
 }
 
 int ports_check(struct daemon *d, struct vbridge *vb, const struct port_request *req,
@@ -174,11 +176,11 @@ int ports_check(struct daemon *d, struct vbridge *vb, const struct port_request 
 
 	if (!r)
 		r = check_membership(d, vb, req->name, err);
-	if (!r && (req->tap || is_file(req)))
+	if (!r && (req->tap || has_no_device(req)))
 		r = key_check_ifname("port", req->name, err);
 	if (r)
 		return r;
-	if (!is_file(req)) {
+	if (!has_no_device(req)) {
 		r = netlink_get(d->nl, req->name, &l);
 		if (r == -ENODEV && !req->tap)
 			return ctl_fail(err, CTL_E_DEV_NONE, "port %.64s: no such device",
@@ -215,7 +217,7 @@ static int open_error(const struct vport *vp, const struct port_driver *drv, int
 }
 
 /* Opens the device by its driver. 0 or an error code. */
-static int open_driver(struct vport *vp, struct ctl_error *err)
+static int open_driver(struct vport *vp, struct ring_sink *sink, struct ctl_error *err)
 {
 	struct daemon *d = vp->vb->d;
 	const struct port_driver *drv;
@@ -226,6 +228,7 @@ static int open_driver(struct vport *vp, struct ctl_error *err)
 		.bufs = &d->bufs,
 		.pool = d->pool,
 		.env = d->env,
+		.sink = sink,
 		.mac = vp->host ? bridge_mac(vp->vb->br) : 0,
 		.mtu = vp->host ? bridge_mtu(vp->vb->br) : 0,
 		.create = vp->tap,
@@ -290,6 +293,12 @@ static void take_link(struct vport *vp, const struct netlink_link *l)
 	vp->up = link_is_up(vp, l);
 }
 
+/* With its header and one tag more than others allow, a frame fills a slot of a ring. */
+static uint32_t ring_mtu(const struct daemon *d)
+{
+	return buf_room(&d->bufs, MEM_BUF_FIRST) - bport_max_len(0) - FRAME_TAG_SIZE;
+}
+
 /* After opening: what the device is like now. A port without one has no address. */
 static void learn_link(struct vport *vp)
 {
@@ -297,8 +306,8 @@ static void learn_link(struct vport *vp)
 
 	if (!vp->port->ifindex) {
 		vp->mac = 0;
-		vp->mtu = MTU_NO_DEVICE;
-		vp->up = true;
+		vp->mtu = vp->end ? ring_mtu(vp->vb->d) : MTU_NO_DEVICE;
+		vp->up = !vp->end; /* has a link while a program has it open */
 		return;
 	}
 	if (netlink_get(vp->vb->d->nl, vp->name, &l) == 0)
@@ -317,6 +326,7 @@ static struct vport *vport_new(struct vbridge *vb, const struct port_request *re
 	vp->vb = vb;
 	vp->host = req->host;
 	vp->tap = req->tap || req->host;
+	vp->end = req->end;
 	snprintf(vp->name, sizeof(vp->name), "%s", req->name);
 	snprintf(vp->want_driver, sizeof(vp->want_driver), "%s",
 		 vp->tap       ? "tap"
@@ -353,6 +363,7 @@ static void join(void *arg)
 		.mtu = vp->mtu,
 		.host = vp->host,
 		.self = vp->self,
+		.lazy = vp->end != NULL,
 		.no = vp->vb->adopted && !vp->host ? job->no : 0,
 		.link_up = vp->up,
 		.owner = vp,
@@ -447,7 +458,7 @@ int ports_add(struct vbridge *vb, const struct port_request *req, struct vport *
 	vp = vport_new(vb, req);
 	if (!vp)
 		return ctl_fail(err, CTL_E_INTERNAL, "port %s: no memory", req->name);
-	r = open_driver(vp, err);
+	r = open_driver(vp, req->sink, err);
 	if (r) {
 		vport_free(vp);
 		return r;
@@ -560,12 +571,25 @@ void ports_follow_place(struct vport *vp, const struct netlink_link *l)
 
 void ports_del(struct vport *vp)
 {
+	struct mirror_end *end = vp->end;
+
 	if (!vp->host && !vp->self) {
 		log_info("port %s: left %s", vp->name, vp->vb->name);
 		events_link(vp->vb->d, "port-del", vp->vb, vp->name);
 	}
 	worker_call(vp->vb->w, leave, vp);
 	vport_free(vp);
+	mirror_end_free(end);
+}
+
+void ports_set_up(struct vport *vp, bool up)
+{
+	if (vp->up == up)
+		return;
+	vp->up = up;
+	worker_call(vp->vb->w, change_link, vp);
+	log_info("port %s: %s", vp->name, up ? "up" : "down");
+	events_link(vp->vb->d, up ? "up" : "down", vp->vb, vp->name);
 }
 
 /* ---- settings ---- */
@@ -652,7 +676,7 @@ static void come_back(struct vport *vp, const struct netlink_link *l)
 	int r = check_device(l, &err);
 
 	if (!r)
-		r = open_driver(vp, &err);
+		r = open_driver(vp, NULL, &err);
 	if (r) {
 		if (strcmp(vp->why, err.text))
 			log_warn("%s", err.text);

@@ -47,11 +47,12 @@ struct vport {
 	struct echo mac_echo, mtu_echo; /* of the host's port */
 	bool up;
 	bool host;
-	bool self;        /* of an adopted bridge or device: what its interface receives */
-	bool tap;         /* we made the device */
-	bool for_mirror;  /* a mirror made it, and takes it along */
-	bool from_config; /* the configuration file has a place for it */
-	bool moved;       /* our TAP lives in another namespace now */
+	bool self;              /* of an adopted bridge or device: what its interface receives */
+	bool tap;               /* we made the device */
+	bool for_mirror;        /* a mirror made it, and takes it along */
+	struct mirror_end *end; /* it goes to netmap programs; NULL: it does not */
+	bool from_config;       /* the configuration file has a place for it */
+	bool moved;             /* our TAP lives in another namespace now */
 };
 
 /* What port.add says. Strings are borrowed. */
@@ -59,8 +60,10 @@ struct port_request {
 	const char *name;
 	const char *driver; /* NULL: auto */
 	const char *file;
-	bool tap;  /* make a TAP of that name */
-	bool host; /* the bridge's own interface: bridges.c only */
+	bool tap;               /* make a TAP of that name */
+	bool host;              /* the bridge's own interface: bridges.c only */
+	struct mirror_end *end; /* driver ring: mirror_end.c only; stays the caller's on failure */
+	struct ring_sink *sink; /* likewise */
 };
 
 #define for_each_port(vp, vb)                                                                      \
@@ -95,6 +98,8 @@ int ports_add_place(struct vbridge *vb, const struct place_request *req, struct 
  */
 void ports_plug_place(struct vport *vp, struct port *place);
 void ports_unplug_place(struct vport *vp);
+/* A port without a device gets or loses its link. */
+void ports_set_up(struct vport *vp, bool up);
 /* Its device is as l says now. */
 void ports_follow_place(struct vport *vp, const struct netlink_link *l);
 void ports_del(struct vport *vp);

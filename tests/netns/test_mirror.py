@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Mirrors: to a port, to a TAP; who, how often, how much; and what is refused."""
 
+import signal
+import subprocess
+import time
+
 import pytest
 
 import lab as L
-from puppet import BROADCAST, Puppet, Scene, pool
+from puppet import BROADCAST, Puppet, Scene, pool, rings
 
 TESTED = "ether proto 0x88b5"
 
@@ -78,7 +82,7 @@ def test_once_however_intercepted(scene, mode, how):
             s.send(f := frame(s, dst, src), src)
             s.heard(src)
             frames.append(f)
-    seen(s, s.ear, *frames)
+        seen(s, s.ear, *frames)  # while the program deals with what the marks have overtaken
     assert copied(s)["packets"] + copied(s, "again")["packets"] == len(frames)
     p.end()
 
@@ -217,3 +221,179 @@ def test_loops_are_refused(scene):
     s.send(f := frame(s, "c", "b"), "b")
     s.heard("b")
     seen(s, s.ear, f)
+
+
+# ---- to a netmap endpoint ----
+
+class Reader:
+    """A program on netmap:ids; what it gets is what the analyser of seen() hears."""
+
+    def __init__(self, s, sides="nic", name="ids"):
+        self.puppet = Puppet(s.lab, s.d, sides, bridge=name)
+
+    def recv(self, timeout):
+        f = self.puppet.recv(timeout=timeout)
+        if f is not None:
+            self.puppet.free()
+        return f
+
+
+def netmap_mirror(s, *words, name="ids", **kw):
+    return mirror(s, *words, name=name, to="netmap:ids", **kw)
+
+
+def test_netmap_endpoint(scene):
+    """Nobody has it open: nothing is copied, nothing lost. Then a program gets each frame once, and may only read."""
+    s = scene
+    a, b = s.hosts["a"].port, s.hosts["b"].port
+    netmap_mirror(s, "both", f"{a},{b}")
+    row = s.d.port("ids")
+    assert (row["driver"], row["operstate"], row["state"]) == ("ring", "DOWN", "disabled")
+    assert row["linkinfo"]["info_slave_data"]["span"] is True
+    s.send(frame(s, "b"))
+    assert set(s.heard()) == {"b"}
+    assert [copied(s)[k] for k in ("state", "packets", "lost", "absent")] == ["down", 0, 0, []]
+    ear = Reader(s, "both")
+    L.wait_for(lambda: copied(s)["state"] == "up", "the endpoint is open")
+    for dst, src in (("b", "a"), ("a", "b"), (BROADCAST, "a"), (BROADCAST, "c")):
+        s.send(f := frame(s, dst, src), src)
+        assert s.heard(src)
+        seen(s, ear, f)
+    assert copied(s)["packets"] == 4 and copied(s)["lost"] == 0
+    with s.drops(span=3):
+        for side in ("nic", "host"):
+            ear.puppet.send(frame(s, "b"), side)
+        s.send(f := frame(s, "b"))
+        assert s.heard() == {"b": [f]}
+        ear.puppet.take(f)
+        ear.puppet.pass_on("swap")
+        L.wait_for(lambda: s.d.drop("span") == 3, "what the program sends is refused")
+    assert s.heard() == {}
+    ear.puppet.end()
+    L.wait_for(lambda: copied(s)["state"] == "down", "the endpoint is closed")
+    s.send(frame(s, "b"))
+    s.heard()
+    assert copied(s)["packets"] == 5 and copied(s)["lost"] == 0
+
+
+@pytest.mark.parametrize("how", ["swap", "copy"])
+def test_netmap_endpoint_beside_a_program_inline(scene, how):
+    s = scene
+    s.d.cli("intercept", "br0", "mode", "all")
+    netmap_mirror(s, "both", f"{s.hosts['a'].port},{s.hosts['b'].port}", "tx", "br0")
+    inline = Puppet(s.lab, s.d, "both")
+    ear = Reader(s)
+    frames = []
+    with inline.auto(how):
+        for dst, src in (("b", "a"), (BROADCAST, "a"), (BROADCAST, "c"), ("host", "a"), (BROADCAST, "host")):
+            s.send(f := frame(s, dst, src), src)
+            s.heard(src)
+            frames.append(f)
+        seen(s, ear, *frames)  # while the program deals with what the marks have overtaken
+    assert copied(s)["packets"] == len(frames)
+    ear.puppet.end()
+    inline.end()
+
+
+def test_netmap_endpoint_ring_full(scene):
+    """A reader that takes nothing costs itself frames, each counted, and nobody else; what has room waits for it."""
+    s = scene
+    netmap_mirror(s, "rx", s.hosts["a"].port)
+    ear = Reader(s)
+    ear.puppet.proc.send_signal(signal.SIGSTOP)
+    frames = [frame(s, "b") for _ in range(1100)]
+    for n, f in enumerate(frames):
+        s.send(f)
+        if n % 50 == 49:  # no faster than the sockets take it
+            assert len(s.heard()["b"]) == 50
+    assert s.d.drops()[("ids", "ring-full")] == 1100 - 1023 and copied(s)["lost"] == 0
+    time.sleep(1.2)  # a program that takes traffic would be seen to hang by now
+    assert {r["state"] for r in rings(s.d)} == {"live"}
+    ear.puppet.proc.send_signal(signal.SIGCONT)
+    seen(s, ear, *frames[:1023])
+    s.send(f := frame(s, "b"))
+    s.heard()
+    seen(s, ear, f)
+    ear.puppet.end()
+
+
+class Pass:
+    """nmpass, which only reads all rings of the endpoint."""
+
+    def __init__(self, lab, daemon):
+        self.proc = lab.background(daemon.ns, L.BUILD / "tests/netns/nmpass", daemon.run_dir / "netmap.sock", "ids", "read",
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert self.proc.stdout.readline() == "ready\n", self.proc.stderr.read()
+        L.wait_for(lambda: rings(daemon) and all(r["state"] == "live" for r in rings(daemon) if r["dir"] == "rx"),
+                   "all rings are read")
+
+
+def test_netmap_endpoint_has_as_many_rings_as_the_bridge(scene):
+    s = scene
+    s.d.cli("intercept", "br0", "rings", "2")
+    netmap_mirror(s, "rx", s.hosts["a"].port)
+    p = Pass(s.lab, s.d)
+    assert {r["ring"] for r in rings(s.d)} == {"nic0", "nic1"}
+    assert {r["ifname"] for r in s.d.json("rings", "ids")} == {"ids"}
+    for n in range(64):  # flows, of which some go to each ring
+        s.send(frame(s, f"02:00:00:00:cc:{n:02x}"))
+    s.heard()
+    got = [r["frames"] for r in rings(s.d) if r["dir"] == "rx"]
+    assert sum(got) == 64 and min(got) > 0, got
+    p.proc.terminate()
+    L.wait_for(lambda: not rings(s.d), "nobody has it")
+
+
+def test_netmap_endpoint_snap_and_two_mirrors(scene):
+    """A destination of two mirrors has each frame once; cut copies; it goes with the last mirror."""
+    s = scene
+    netmap_mirror(s, "rx", s.hosts["a"].port, "snap", "64")
+    netmap_mirror(s, "tx", s.hosts["b"].port, name="more")
+    ear = Reader(s)
+    s.send(f := frame(s, "b", payload=s.fresh().ljust(400, b".")))
+    assert s.heard() == {"b": [f]}
+    seen(s, ear, f[:64])
+    assert (copied(s)["packets"], copied(s)["cut"], copied(s, "more")["packets"]) == (1, 1, 0)
+    s.d.cli("mirror", "del", "br0", "ids")
+    s.send(f := frame(s, "b"))
+    s.heard()
+    seen(s, ear, f)
+    s.d.cli("mirror", "del", "br0", "more")
+    assert not any(p["ifname"] == "ids" for p in s.d.json("link", "show"))
+    ear.puppet.proc.stdin.write("recv nic 60000\n")
+    ear.puppet.proc.stdin.flush()
+    assert ear.puppet.proc.wait(L.DEADLINE) != 0, "the program is told that its port is gone"
+    L.wait_for(lambda: not rings(s.d), "nobody has it")
+
+
+def test_netmap_endpoint_names(scene):
+    s = scene
+    a, d = s.hosts["a"].port, s.d
+    other = s.lab.host().port
+    for name, why in (("a-b", "letters, digits"), ("vale0", 'begin with "vale"'), ("x{1", "letters, digits"),
+                      ("n" * 16, "at most 15 are possible"), (other, f"netmap:{other}: there is a device of that name"),
+                      (s.ids.port, "is another port of br0"), ("br0", "the bridge itself"), (a, "it is a source as well")):
+        assert why in d.fails("mirror", "add", "br0", "x", "to", f"netmap:{name}", "rx", a), name
+    assert d.json("mirror", "show") == []
+    netmap_mirror(s, "rx", a)
+    assert "ids is another port of br0" in d.fails("mirror", "add", "br0", "x", "to", "tap:ids", "rx", a)
+    assert '"ring" is none of' in d.fails("addif", "br0", "y", "driver", "ring", code=2)
+    assert d.ns.link("br0")["mtu"] == 1500, "the endpoint's length is nobody's"
+
+
+def test_netmap_endpoint_gets_segments(lab, daemon):
+    """Real TCP with offloads: the program reads segments with good checksums, hosts notice nothing."""
+    a, b = lab.add_hosts(2)
+    daemon.bridge(a, b)
+    daemon.cli("mirror", "add", "br0", "ids", "to", "netmap:ids", "rx", f"{a.port},{b.port}", "filter", "tcp")
+    p = Pass(lab, daemon)
+    errors = L.checksum_errors(a.ns), L.checksum_errors(b.ns)
+    L.tcp_transfer(a.ns, b.ns, b.addr, size=4 << 20)
+    assert (L.checksum_errors(a.ns), L.checksum_errors(b.ns)) == errors
+    ring = next(r for r in rings(daemon) if r["dir"] == "rx")
+    full = daemon.drops().get(("ids", "ring-full"), 0)
+    assert ring["segments"] > 0, ring
+    row = daemon.json("mirror", "show")[0]
+    assert row["lost"] == 0 and row["bytes"] > 4 << 20, row
+    assert ring["frames"] + full >= row["packets"], (ring, full, row)
+    p.proc.terminate()
