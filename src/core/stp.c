@@ -589,6 +589,9 @@ enum stp_rx stp_rx_frame(struct stp *s, uint16_t no, const uint8_t *frame, uint3
 
 	switch (r) {
 	case STP_RX_IGNORED:
+		if (s->held && p && p->link_up)
+			p->n_rx++; /* somebody is there: stp_restore() asks */
+		return r;
 	case STP_RX_FILTER:
 		return r;
 	case STP_RX_RATE:
