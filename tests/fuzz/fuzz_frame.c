@@ -4,8 +4,8 @@
  * change all the time, with a netmap program that takes frames and gives them back, edited, late,
  * or ones it made up. ASan watches the reads; the test kit aborts if a reference of a buffer is
  * lost or given back twice. All frames are traced, and the first of a batch is explained before: as
- * far as no program has its say, that must be the same. The input is a list of operations; each takes what it needs from the
- * front, zeros when the input has ended.
+ * far as no program has its say, that must be the same. The input is a list of operations; each
+ * takes what it needs from the front, zeros when the input has ended.
  */
 #include <stddef.h>
 
