@@ -540,3 +540,33 @@ static inline bool arrives(struct world *w)
 
 	return host_recv(w->sock[1], &h, in, 20) > 0;
 }
+
+static inline void wait_until_as_before(struct world *w)
+{
+	const uint64_t end_ns = clock_now_ns() + WAIT_MS * 1000000ull;
+
+	while (!as_before(w, false) && clock_now_ns() < end_ns)
+		usleep(10000);
+	assert_true(as_before(w, true));
+	send_one(w);
+	assert_true(arrives(w));
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, world_up, world_down)
+
+/* The machine may have some mounted; this process has a name space of its own. */
+static inline bool no_bpffs(void)
+{
+	while (umount2("/sys/fs/bpf", MNT_DETACH) == 0)
+		;
+	return errno == EINVAL;
+}
+
+/* False: this machine cannot have them. Everything happens in name spaces of this process. */
+static inline bool trunk_tests_can_run(void)
+{
+	return geteuid() == 0 && unshare(CLONE_NEWNET | CLONE_NEWNS) == 0 && no_ipv6() &&
+	       mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && no_bpffs() &&
+	       mount("bpf", "/sys/fs/bpf", "bpf", 0, NULL) == 0 &&
+	       system("ip link set lo up 2>/dev/null") == 0;
+}
