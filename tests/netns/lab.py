@@ -228,8 +228,9 @@ class Host:
         return self
 
     def ping(self, addr, count=3, *args, check=True):
-        return self.ns.run("ping", "-n", "-i", "0.05", "-c", count, "-w", int(DEADLINE), *args, addr,
-                           check=check)
+        """check: that many answers must come in the end; else that many requests are sent."""
+        wait = ("-w", int(DEADLINE)) if check else ("-W", 1)
+        return self.ns.run("ping", "-n", "-i", "0.05", "-c", count, *wait, *args, addr, check=check)
 
     def close(self):
         if self._raw:
@@ -465,12 +466,12 @@ def tcp_transfer(a, b, addr, size=8 << 20, family=socket.AF_INET, port=5001):
     assert got == data, "bytes differ"
 
 
-def udp_transfer(a, b, addr, count=200, size=1200, family=socket.AF_INET, port=5002, segment=0):
+def udp_transfer(a, b, addr, count=200, size=1200, family=socket.AF_INET, port=5002, segment=0, deadline=DEADLINE):
     """Sends datagrams (segment > 0: by UDP segmentation, so many bytes each) and compares them."""
     rx = b.socket(family, socket.SOCK_DGRAM)
     rx.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)
     rx.bind((addr, port))
-    rx.settimeout(DEADLINE)
+    rx.settimeout(deadline)
     tx = a.socket(family, socket.SOCK_DGRAM)
     if segment:
         tx.setsockopt(socket.SOL_UDP if hasattr(socket, "SOL_UDP") else 17, 103, segment)  # UDP_SEGMENT

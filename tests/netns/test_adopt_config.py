@@ -45,7 +45,7 @@ def test_closed_at_start(lab, conf):
     assert attached(lab.switch)[a.port, "egress"] == 1
     assert lost(a.ping(b.addr, 3)) == 0  # exempt
     with pytest.raises(TimeoutError):
-        L.udp_transfer(a.ns, b.ns, b.addr, count=1)
+        L.udp_transfer(a.ns, b.ns, b.addr, count=1, deadline=1)
     d.cli("release", "br0")
     L.udp_transfer(a.ns, b.ns, b.addr, count=1)
 

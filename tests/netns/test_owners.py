@@ -246,3 +246,5 @@ def test_daemon_in_a_pid_namespace(lab):
         p.terminate()
         p.wait(L.DEADLINE)
     settled(d, before)
+    d.proc.kill()  # unshare(1) hears nothing else
+    d.proc.wait(L.DEADLINE)
