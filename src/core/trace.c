@@ -63,8 +63,11 @@ struct trace *trace_new(const struct trace_config *cfg)
 {
 	struct trace *t = calloc(1, sizeof(*t));
 
-	if (t)
-		t->cfg = *cfg;
+	if (!t)
+		return NULL;
+	t->cfg = *cfg;
+	for (uint32_t i = 0; i < TRACE_JOURNEYS_MAX; i++)
+		t->slots[i].use = cfg->serial % (USES - 1);
 	return t;
 }
 
@@ -189,7 +192,8 @@ bool trace_select(struct trace *t, const struct bport *in, const struct batch *b
 
 static struct slot *slot_of(struct trace *t, uint32_t buf)
 {
-	for (uint32_t i = 0; i < t->n_live; i++)
+	/* The newest: a buffer may have been given back and taken again in this round. */
+	for (uint32_t i = t->n_live; i-- > 0;)
 		if (t->live[i].buf == buf)
 			return &t->slots[t->live[i].slot];
 	return NULL;
@@ -308,7 +312,7 @@ void trace_round_end(struct trace *t)
 
 uint8_t trace_ticket(const struct trace *t, const struct frame *f)
 {
-	for (uint32_t i = 0; i < t->n_live; i++) {
+	for (uint32_t i = t->n_live; i-- > 0;) {
 		const uint32_t no = t->live[i].slot;
 
 		if (t->live[i].buf == f->buf)

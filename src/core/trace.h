@@ -149,6 +149,8 @@ struct trace_config {
 	/* The journey has ended; it is used again when this returns. */
 	void (*done)(void *ctx, const struct journey *j);
 	void *ctx;
+	/* How many traces the bridge had before: programs may still have frames of those. */
+	uint8_t serial;
 };
 
 /* Which frames are chosen. */
