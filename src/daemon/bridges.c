@@ -21,6 +21,7 @@
 #include "daemon/ports.h"
 #include "daemon/rules.h"
 #include "daemon/snapshot.h"
+#include "daemon/traces.h"
 #include "daemon/tree.h"
 #include "daemon/tree_keep.h"
 #include "daemon/vlans.h"
@@ -177,6 +178,7 @@ static struct vbridge *vbridge_new(struct daemon *d, struct worker *w, const cha
 
 static void vbridge_free(struct vbridge *vb)
 {
+	traces_bridge_gone(vb);
 	worker_call(vb->w, detach, vb);
 	events_drain(vb->d->events);
 	list_del(&vb->node);

@@ -24,6 +24,7 @@ struct adopted;
 struct expression;
 struct ring_sink;
 struct snapshot_file;
+struct traced;
 struct tree_kept;
 struct vport;
 
@@ -46,6 +47,8 @@ struct vbridge {
 	struct tree_kept *kept; /* its spanning tree, while that is held; see tree_keep.c */
 	uint64_t saved_at;      /* frames received when what it learned was saved; see snapshot.c */
 	bool save_failed;
+	struct traced *traced; /* NULL: nobody traces; see traces.h */
+	uint8_t n_traced;      /* how often somebody began to, modulo 256 */
 	struct access *access; /* who may open it; NULL: root and the daemon's group */
 	/* Of a mirror's netmap endpoint, which is a bridge for endpoint.c alone; else NULL. */
 	struct vbridge *end_of;

@@ -25,6 +25,15 @@ struct cmd_stream {
 	void (*free)(struct cmd_stream *s);
 };
 
+/*
+ * An answer that goes on: events as they happen, until the command ends it by server_live_end()
+ * with a result. Meanwhile the client can only say that it wants no more, by sending anything.
+ */
+struct cmd_live {
+	void (*stop)(struct cmd_live *l); /* the client said so: end it now */
+	void (*gone)(struct cmd_live *l); /* the client left: free everything */
+};
+
 /* One execution. Lives until the answer is complete. */
 struct cmd_call {
 	struct daemon *d;
@@ -34,6 +43,7 @@ struct cmd_call {
 	json_t *result; /* set by the command; NULL = {} */
 	uint64_t rows;
 	struct cmd_stream *stream;
+	struct cmd_live *live;
 	bool monitor; /* answers are events from now on, nothing else */
 	struct ctl_error err;
 };
@@ -60,7 +70,7 @@ struct cmd_table {
 };
 
 extern const struct cmd_table cmds_bridge, cmds_port, cmds_fdb, cmds_vlan, cmds_status, cmds_config,
-	cmds_netmap, cmds_adopt, cmds_rule, cmds_drops;
+	cmds_netmap, cmds_adopt, cmds_rule, cmds_drops, cmds_trace;
 
 /* The command called name; NULL with CTL_E_COMMAND in *err. */
 const struct cmd *cmd_find(const char *name, struct ctl_error *err);

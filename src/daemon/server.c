@@ -2,8 +2,9 @@
 /*
  * A connection reads while it has nothing long to say: while a stream (a long answer) runs,
  * requests wait in the socket. A stream is continued when less than STREAM_LOW bytes wait, so a
- * dump of a million rows needs little memory. Any other answers pile up to CTL_BACKLOG_MAX; then
- * the client is considered gone.
+ * dump of a million rows needs little memory. While events of an answer that goes on come (struct
+ * cmd_live), what the client sends ends it; events that find LIVE_MAX bytes waiting are lost. Any
+ * other answers pile up to CTL_BACKLOG_MAX; then the client is considered gone.
  */
 #include "daemon/server.h"
 
@@ -26,7 +27,8 @@ LOG_MODULE("daemon/server");
 
 #define CONNS_MAX  256u
 #define STREAM_LOW 65536u
-#define READ_TURN  262144u /* bytes of one client before others get their turn */
+#define LIVE_MAX   (1u << 20) /* bytes of events that may wait for a client */
+#define READ_TURN  262144u    /* bytes of one client before others get their turn */
 
 struct server {
 	struct daemon *d;
@@ -175,8 +177,8 @@ static void on_line(struct server_conn *c, const char *line, size_t len)
 		r = run_request(c, &m, &cmd);
 	}
 	json_decref(m.root);
-	if (!r && c->call.stream)
-		return; /* goes on in pump() */
+	if (!r && (c->call.stream || c->call.live))
+		return; /* goes on in pump(), or when something happens */
 	finish_call(c, cmd, r);
 }
 
@@ -207,6 +209,12 @@ static void give_up(struct server_conn *c, bool too_long)
 	c->closing = true;
 }
 
+/* May the next request begin? */
+static bool is_idle(const struct server_conn *c)
+{
+	return !c->call.stream && !c->call.live && !c->broken;
+}
+
 /* Reads at most a turn's worth. */
 static void receive(struct server_conn *c)
 {
@@ -225,18 +233,20 @@ static void receive(struct server_conn *c)
 		n = read(c->fd, p, room);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
-		if (n == 0 && c->in.end > c->in.start) {
+		if (n == 0 && c->in.end > c->in.start && !c->call.live) {
 			give_up(c, false);
 			return;
 		}
 		if (n <= 0) {
-			c->broken = n < 0;
+			c->broken = n < 0 || c->call.live;
 			c->closing = true;
 			return;
 		}
 		total += (size_t)n;
 		ctl_lines_filled(&c->in, (size_t)n);
-		while (!c->call.stream && !c->broken && (line = ctl_lines_next(&c->in, &len)))
+		if (c->call.live)
+			c->call.live->stop(c->call.live);
+		while (is_idle(c) && (line = ctl_lines_next(&c->in, &len)))
 			on_line(c, line, len);
 	}
 }
@@ -261,6 +271,8 @@ static void conn_free(struct server_conn *c)
 	s->n_conns--;
 	if (c->call.stream)
 		c->call.stream->free(c->call.stream);
+	if (c->call.live)
+		c->call.live->gone(c->call.live);
 	json_decref(c->call.args);
 	json_decref(c->call.result);
 	ctl_lines_deinit(&c->in);
@@ -277,7 +289,7 @@ static void catch_up(struct server_conn *c)
 	size_t len;
 	char *line;
 
-	while (!c->call.stream && !c->broken && (line = ctl_lines_next(&c->in, &len)))
+	while (is_idle(c) && (line = ctl_lines_next(&c->in, &len)))
 		on_line(c, line, len);
 }
 
@@ -403,6 +415,25 @@ void server_monitor(struct server_conn *c, unsigned int groups, int64_t id)
 	c->groups |= groups;
 	c->monitor_id = id;
 	update_wanted(c->s);
+}
+
+bool server_live_send(struct server_conn *c, json_t *event)
+{
+	if (server_backlog(c) > LIVE_MAX || c->broken) {
+		json_decref(event);
+		return false;
+	}
+	server_send(c, ctl_event(c->call.id, event));
+	loop_fd_events(c->source, LOOP_READ | LOOP_WRITE);
+	return true;
+}
+
+void server_live_end(struct server_conn *c, json_t *result)
+{
+	server_send(c, ctl_result(c->call.id, result));
+	json_decref(c->call.args);
+	memset(&c->call, 0, sizeof(c->call));
+	loop_fd_events(c->source, LOOP_READ | LOOP_WRITE);
 }
 
 uint32_t server_n_conns(const struct server *s)

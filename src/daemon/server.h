@@ -30,6 +30,12 @@ void server_monitor(struct server_conn *c, unsigned int groups, int64_t id);
 void server_send(struct server_conn *c, json_t *msg);
 /* May the client change things? */
 bool server_may_write(const struct server_conn *c);
+/*
+ * For an answer that goes on (struct cmd_live): an event (steals it; false: the client does not
+ * keep up, it is thrown away), and the end with its result (steals it).
+ */
+bool server_live_send(struct server_conn *c, json_t *event);
+void server_live_end(struct server_conn *c, json_t *result);
 /* Bytes that wait for the client. */
 size_t server_backlog(const struct server_conn *c);
 uint32_t server_n_conns(const struct server *s);

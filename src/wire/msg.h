@@ -55,7 +55,9 @@
 	X(261, E_MIRROR_NONE, "no such mirror")                                                    \
 	X(262, E_MIRROR_EXISTS, "a mirror of that name exists")                                    \
 	X(263, E_MIRROR_LOOP, "a mirror's destination would be mirrored")                          \
-	X(264, E_MIRROR_BUSY, "a rule copies to the mirror")
+	X(264, E_MIRROR_BUSY, "a rule copies to the mirror")                                       \
+	X(270, E_TRACE_BUSY, "as many traces run on the bridge as there may be")                   \
+	X(271, E_FRAME, "no frame: not hexadecimal, empty, or longer than a frame can be")
 
 enum ctl_code {
 	CTL_OK = 0,
