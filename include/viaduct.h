@@ -95,6 +95,19 @@ int viaduct_watch(struct viaduct *v, const char *const *groups, struct viaduct_e
 int viaduct_event(struct viaduct *v, int timeout_ms, struct json_t **ret_event,
 		  struct viaduct_error *err);
 
+/*
+ * Sends a request whose answer goes on: events, and then a result ("trace.start"). args is taken
+ * over. What comes is read with viaduct_next(); the next request may follow the result.
+ */
+int viaduct_start(struct viaduct *v, const char *cmd, struct json_t *args,
+		  struct viaduct_error *err);
+/*
+ * The next event, or the result, after which nothing comes: one of the two is set and owned by the
+ * caller; none when timeout_ms (-1: for ever) passed or a signal came.
+ */
+int viaduct_next(struct viaduct *v, int timeout_ms, struct json_t **ret_event,
+		 struct json_t **ret_result, struct viaduct_error *err);
+
 /* Inode of the caller's network namespace, to compare with viaduct_info; 0 if it cannot be read. */
 uint64_t viaduct_netns(void);
 

@@ -181,6 +181,18 @@ static const struct arg_spec args_drops[] = {{"name", NULL, ARG_PORT, 0, "BR|DEV
 					     {"port", NULL, ARG_PORT, 0, "DEV"},
 					     {"all", "all", ARG_FLAG},
 					     END};
+static const struct arg_spec args_trace[] = {BRIDGE,
+					     {"port", "from", ARG_PORT, 0, "DEV"},
+					     {"count", "count", ARG_UINT, 0, "N"},
+					     {"seconds", "for", ARG_UINT, 0, "SECONDS"},
+					     {"every", "every", ARG_UINT, 0, "N"},
+					     {"filter", "filter", ARG_TEXT, 0, "EXPRESSION"},
+					     END};
+static const struct arg_spec args_explain[] = {
+	BRIDGE,
+	{"port", "from", ARG_PORT, ARG_REQUIRED, "DEV"},
+	{"frame", NULL, ARG_TEXT, ARG_REQUIRED | ARG_MANY, "FRAME"},
+	END};
 static const struct arg_spec args_monitor[] = {
 	{"group", NULL, ARG_CHOICE, 0, NULL, "fdb|link|stp|all"}, END};
 static const struct arg_spec args_log[] = {
@@ -390,6 +402,20 @@ const struct command commands[] = {
 	 "With -d also what the driver and the offload code did."},
 	{"drops", NULL, args_drops, cmd_drops, NULL, "why frames were dropped",
 	 "Every dropped frame has one reason. With `all` reasons without a drop are listed too."},
+	{"trace", NULL, args_trace, cmd_trace, "trace.start", "follow frames through the bridge",
+	 "Each frame that comes in (`from` one port, every N-th, those that match) is followed "
+	 "step "
+	 "by step, with the time of each, to what became of it and why: 10 frames or 10 seconds, "
+	 "unless `count` and `for` say otherwise. An expression is one quoted word in the syntax "
+	 "of "
+	 "pcap-filter(7). With -j one JSON object a line. Ends with 1 if nothing matched."},
+	{"explain", NULL, args_explain, cmd_explain, "explain.run",
+	 "what would become of a frame, and why",
+	 "Asks the bridge itself; nothing is sent, learned or counted. FRAME is its bytes in "
+	 "hexadecimal; or `pcap FILE [N]`, the N-th of a capture; or what of this matters: `src "
+	 "MAC`, "
+	 "`dst MAC`, `vlan VLAN`, `type TYPE` (a number, or ip, ip6, arp), `len BYTES`, `payload "
+	 "HEX`."},
 	{"status", NULL, args_none, cmd_status, NULL, "the daemon, its memory and workers", NULL},
 	{"monitor", NULL, args_monitor, cmd_monitor, NULL, "print events as they come",
 	 "With -j one JSON object a line."},

@@ -55,6 +55,10 @@ int cmd_rule_show(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_mirror_add(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_mirror_show(struct cli *c, const struct command *cmd, json_t *args);
 
+/* trace.c, explain.c: single frames */
+int cmd_trace(struct cli *c, const struct command *cmd, json_t *args);
+int cmd_explain(struct cli *c, const struct command *cmd, json_t *args);
+
 /* adopt.c: bridges and devices of the kernel */
 int cmd_adopt(struct cli *c, const struct command *cmd, json_t *args);
 

@@ -369,6 +369,13 @@ static const struct arg_spec *by_bare_choice(const struct parse *p, const char *
 	return NULL;
 }
 
+/* A required argument that is still missing is not taken for an element of a list. */
+static bool comes_before_list(const struct parse *p, const struct arg_spec *k,
+			      const struct arg_spec *list)
+{
+	return (list->flags & ARG_MANY) && (k->flags & ARG_REQUIRED) && !is_filled(p, k);
+}
+
 /*
  * Decides what the word at argv[0] is. A required positional argument comes first, so that a device
  * may be called "driver"; a MAC address cannot be taken for a word. *ret_at: where its value
@@ -379,7 +386,7 @@ static const struct arg_spec *classify(const struct parse *p, int argc, char **a
 	const struct arg_spec *a = open_positional(p, true), *k = by_keyword(p, argv[0]);
 
 	*ret_at = 0;
-	if (a && !(k && (a->kind == ARG_MAC || (a == k && argc > 1))))
+	if (a && !(k && (a->kind == ARG_MAC || (a == k && argc > 1) || comes_before_list(p, k, a))))
 		return a;
 	if (k) {
 		*ret_at = k->kind == ARG_FLAG ? 0 : 1;

@@ -399,3 +399,32 @@ int viaduct_event(struct viaduct *v, int timeout_ms, json_t **ret_event, struct 
 			return r;
 	}
 }
+
+int viaduct_start(struct viaduct *v, const char *cmd, json_t *args, struct viaduct_error *err)
+{
+	v->watch_id = ++v->next_id;
+	return send_request(v, v->watch_id, cmd, args, err);
+}
+
+int viaduct_next(struct viaduct *v, int timeout_ms, json_t **ret_event, json_t **ret_result,
+		 struct viaduct_error *err)
+{
+	*ret_event = *ret_result = NULL;
+	for (;;) {
+		struct ctl_reply_msg m;
+		int r = wait_reply(v, timeout_ms, true, &m, err);
+
+		if (r)
+			return r == WAIT_TIMEOUT ? 0 : r;
+		/* Id 0: the daemon could not read which request it was. */
+		if (m.kind == CTL_ERROR && (m.id == v->watch_id || m.id == 0))
+			r = fail_reply(err, &m.err);
+		else if (m.kind == CTL_EVENT && m.id == v->watch_id)
+			*ret_event = json_incref(m.body);
+		else if (m.kind == CTL_RESULT && m.id == v->watch_id)
+			*ret_result = json_incref(m.body);
+		json_decref(m.root);
+		if (r || *ret_event || *ret_result)
+			return r;
+	}
+}

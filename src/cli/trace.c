@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * `viaduct trace`: follows frames. On a bridge of ours, and on an adopted one as far as programs
+ * see its frames, the daemon tells; what the kernel does with them tells the kernel.
+ */
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/fmt.h"
+#include "cli/journey.h"
+#include "cli/kbridge.h"
+#include "wire/msg.h"
+
+#define SECONDS_DEFAULT 10
+#define SLICE_MS        500 /* signals and broken pipes are seen so often */
+#define GRACE_S         15  /* for a daemon that is slow to say that the time is over */
+
+enum where {
+	WHERE_DAEMON,  /* a bridge of ours, or one that nobody knows: the daemon will say so */
+	WHERE_ADOPTED, /* the kernel's, and programs may open it */
+	WHERE_KERNEL,
+};
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int sig)
+{
+	stopped = 1;
+}
+
+/* ---- where it is ---- */
+
+static enum where where_in(const json_t *rows, const char *bridge)
+{
+	json_t *row;
+	size_t i;
+
+	json_array_foreach((json_t *)rows, i, row)
+	{
+		if (strcmp(row_text(row, "ifname"), bridge) != 0)
+			continue;
+		if (row_bool(row, "adopted"))
+			return WHERE_ADOPTED;
+		return row_bool(row, "kernel") ? WHERE_KERNEL : WHERE_DAEMON;
+	}
+	return WHERE_DAEMON;
+}
+
+/* Without a daemon only the kernel's bridges are there. Prints errors. */
+static int find_out(struct cli *c, const char *bridge, enum where *ret)
+{
+	struct viaduct *v = NULL;
+	json_t *rows = NULL;
+	int r = CLI_OK;
+
+	if (!c->conn && viaduct_open(c->run_dir, &v, NULL) == VIADUCT_E_NO_DAEMON)
+		rows = kbridge_rows();
+	viaduct_close(v);
+	if (where_in(rows, bridge) == WHERE_DAEMON) {
+		json_decref(rows);
+		r = cli_rows(c, "bridge.show", NULL, &rows);
+		if (r)
+			return r;
+	}
+	*ret = where_in(rows, bridge);
+	json_decref(rows);
+	return CLI_OK;
+}
+
+/* ---- the daemon's side ---- */
+
+struct follow {
+	struct cli *c;
+	const json_t *args;
+	const char *bridge;
+	json_int_t seconds;
+	uint64_t n; /* journeys */
+	enum where where;
+};
+
+static const char *advice(const struct follow *f, char *buf, size_t size)
+{
+	const char *port = row_text(f->args, "port");
+
+	if (f->where == WHERE_ADOPTED)
+		snprintf(buf, size,
+			 "an adopted bridge shows what a netmap program takes from it: `viaduct "
+			 "rings %s`",
+			 f->bridge);
+	else if (*row_text(f->args, "filter"))
+		snprintf(buf, size,
+			 "try it without the filter; an expression sees VLAN tags: `vlan and ...`");
+	else
+		snprintf(buf, size, "`viaduct stats %s` says whether frames come in",
+			 *port ? port : f->bridge);
+	return buf;
+}
+
+/* The last words, and the exit code. */
+static int sum_up(const struct follow *f, const json_t *result)
+{
+	const json_int_t missed = row_int(result, "missed"), lost = row_int(result, "lost");
+	char text[256];
+
+	if (missed)
+		cli_note(f->c, "%s: %lld more matched while too many were on their way", f->bridge,
+			 (long long)missed);
+	if (lost)
+		cli_note(f->c, "%s: %lld journeys were lost, they came faster than they were read",
+			 f->bridge, (long long)lost);
+	if (f->n > 0)
+		return CLI_OK;
+	if (stopped)
+		cli_note(f->c, "%s: nothing matched", f->bridge);
+	else if (!missed && !lost)
+		cli_note(f->c, "%s: nothing matched in %lld s; %s", f->bridge,
+			 (long long)f->seconds, advice(f, text, sizeof(text)));
+	return CLI_FAILED;
+}
+
+static int64_t now_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec;
+}
+
+/* Prints what comes until the result does, the user had enough, or nobody reads. */
+static int follow(struct follow *f, const char *request)
+{
+	const int64_t until = now_s() + f->seconds + GRACE_S;
+	json_t *event, *result = NULL;
+	struct viaduct_error err;
+	int r = viaduct_start(f->c->conn, request, json_incref((json_t *)f->args), &err);
+
+	while (!r && !result && !stopped && !ferror(f->c->out) && now_s() < until) {
+		r = viaduct_next(f->c->conn, SLICE_MS, &event, &result, &err);
+		if (r || !event)
+			continue;
+		f->n++;
+		journey_print(f->c, event);
+		json_decref(event);
+	}
+	if (!result) /* it ends with the connection */
+		f->c->conn = viaduct_close(f->c->conn);
+	if (r)
+		return cli_error(f->c, &err);
+	if (!result && !stopped && !ferror(f->c->out))
+		return cli_fail(f->c, VIADUCT_E_INTERNAL, NULL,
+				"%s: the daemon does not say that the time is over", f->bridge);
+	r = sum_up(f, result);
+	json_decref(result);
+	return r;
+}
+
+static int trace_daemon(struct cli *c, const struct command *cmd, const json_t *args,
+			enum where where)
+{
+	const json_t *seconds = json_object_get(args, "seconds");
+	struct follow f = {.c = c,
+			   .args = args,
+			   .bridge = row_text(args, "bridge"),
+			   .seconds = seconds ? json_integer_value(seconds) : SECONDS_DEFAULT,
+			   .where = where};
+	struct sigaction sa = {.sa_handler = stop}, old[2];
+	int r = cli_connect(c, false);
+
+	if (r)
+		return r;
+	stopped = 0;
+	sigaction(SIGINT, &sa, &old[0]);
+	sigaction(SIGTERM, &sa, &old[1]);
+	r = follow(&f, cmd->request);
+	sigaction(SIGINT, &old[0], NULL);
+	sigaction(SIGTERM, &old[1], NULL);
+	return r;
+}
+
+/* ---- the kernel's side ---- */
+
+static int trace_kernel(struct cli *c, const json_t *args)
+{
+	const char *bridge = row_text(args, "bridge");
+
+	return cli_fail(
+		c, CTL_E_KERNEL_BRIDGE, NULL,
+		"bridge %s: a bridge of the kernel; only frames of viaduct's bridges can be "
+		"followed",
+		bridge);
+}
+
+int cmd_trace(struct cli *c, const struct command *cmd, json_t *args)
+{
+	enum where w;
+	int r = find_out(c, row_text(args, "bridge"), &w);
+
+	if (r)
+		return r;
+	if (w == WHERE_KERNEL)
+		return trace_kernel(c, args);
+	return trace_daemon(c, cmd, args, w);
+}
