@@ -14,6 +14,7 @@
 #include "daemon/events.h"
 #include "daemon/ports.h"
 #include "daemon/server.h"
+#include "daemon/traces.h"
 #include "port/trunk.h"
 #include "sys/bpf.h"
 #include "sys/clock.h"
@@ -248,6 +249,8 @@ static void bridge_lines(struct cmd_call *c, struct vbridge *vb)
 		line(c, "    port %s no=%u driver=%s ifindex=%u %s%s%s%s", vp->name, vp->wp.bp->no,
 		     vp->port ? vp->port->driver->name : "-", vp->ifindex, ports_operstate(vp),
 		     vp->host ? " host" : "", vp->tap ? " ours" : "", vp->moved ? " moved" : "");
+	if (traces_count(vb))
+		line(c, "    traces=%u", traces_count(vb));
 }
 
 /* A worker's own buffers, read in the worker. */

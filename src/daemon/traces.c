@@ -274,6 +274,11 @@ static void on_tick(void *ctx, unsigned int events)
 	end_what_is_over(t);
 }
 
+uint32_t traces_count(const struct vbridge *vb)
+{
+	return vb->traced ? vb->traced->n_watches : 0;
+}
+
 void traces_bridge_gone(struct vbridge *vb)
 {
 	for (uint32_t i = 0; i < TRACE_WATCHES_MAX && vb->traced; i++)

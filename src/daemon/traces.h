@@ -46,6 +46,8 @@ int traces_start(struct vbridge *vb, const struct traces_request *req, struct tr
 		 struct ctl_error *err);
 /* Ends it now; tell: ended() is called. */
 void traces_stop(struct traces_watch *w, bool tell);
+/* How many there are on the bridge. */
+uint32_t traces_count(const struct vbridge *vb);
 /* Ends all of the bridge, before it goes. */
 void traces_bridge_gone(struct vbridge *vb);
 
