@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/commands.h"
@@ -171,6 +172,8 @@ static int trace_daemon(struct cli *c, const struct command *cmd, const json_t *
 
 	if (r)
 		return r;
+	if (isatty(STDERR_FILENO))
+		cli_note(c, "%s: for %lld s, ctrl-C ends it", f.bridge, (long long)f.seconds);
 	stopped = 0;
 	sigaction(SIGINT, &sa, &old[0]);
 	sigaction(SIGTERM, &sa, &old[1]);
