@@ -2,13 +2,12 @@
 /* Talking to the daemon, and saying what went wrong: the functions of cli.h that commands share. */
 #include "cli/cli.h"
 
-#include <dirent.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "cli/commands.h"
+#include "cli/netns.h"
 #include "cli/spawn.h"
 #include "cli/table.h"
 #include "wire/msg.h"
@@ -133,25 +132,6 @@ void cli_note(struct cli *c, const char *fmt, ...)
 }
 
 /* ---- connection ---- */
-
-/* The name under /run/netns of a namespace; false if it has none. */
-static bool netns_name(uint64_t inode, char *buf, size_t size)
-{
-	DIR *d = opendir("/run/netns");
-	struct dirent *e;
-	struct stat st;
-	bool found = false;
-
-	while (d && !found && (e = readdir(d))) {
-		if (fstatat(dirfd(d), e->d_name, &st, 0) < 0 || st.st_ino != inode)
-			continue;
-		snprintf(buf, size, "%s", e->d_name);
-		found = true;
-	}
-	if (d)
-		closedir(d);
-	return found;
-}
 
 static int check_netns(struct cli *c)
 {

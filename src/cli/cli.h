@@ -12,7 +12,7 @@
 #include "base/compiler.h"
 #include "viaduct.h"
 
-/* Exit codes, as viaduct(8) lists them. */
+/* Exit codes, as viaduct(8) lists them; `doctor` has its own (doctor.h). */
 enum cli_exit {
 	CLI_OK = 0,
 	CLI_FAILED = 1,    /* the command failed: the daemon said no */

@@ -193,6 +193,8 @@ static const struct arg_spec args_explain[] = {
 	{"port", "from", ARG_PORT, ARG_REQUIRED, "DEV"},
 	{"frame", NULL, ARG_TEXT, ARG_REQUIRED | ARG_MANY, "FRAME"},
 	END};
+static const struct arg_spec args_doctor[] = {
+	{"bridge", NULL, ARG_BRIDGE, 0, "BR"}, {"for", "for", ARG_UINT, 0, "SECONDS"}, END};
 static const struct arg_spec args_monitor[] = {
 	{"group", NULL, ARG_CHOICE, 0, NULL, "fdb|link|stp|all"}, END};
 static const struct arg_spec args_log[] = {
@@ -416,6 +418,12 @@ const struct command commands[] = {
 	 "MAC`, "
 	 "`dst MAC`, `vlan VLAN`, `type TYPE` (a number, or ip, ip6, arp), `len BYTES`, `payload "
 	 "HEX`."},
+	{"doctor", NULL, args_doctor, cmd_doctor, NULL,
+	 "what is not as one would expect, why, and what cures it",
+	 "Of one bridge or all, the kernel's too; needs no daemon for those. Looks for SECONDS (1) "
+	 "at "
+	 "what grows. Ends with 0 (fine), 1 (warning), 2 (problem) or 3 (could not look), as "
+	 "monitoring wants it."},
 	{"status", NULL, args_none, cmd_status, NULL, "the daemon, its memory and workers", NULL},
 	{"monitor", NULL, args_monitor, cmd_monitor, NULL, "print events as they come",
 	 "With -j one JSON object a line."},

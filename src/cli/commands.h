@@ -40,6 +40,9 @@ int cmd_debug_objects(struct cli *c, const struct command *cmd, json_t *args);
 /* drops.c */
 int cmd_drops(struct cli *c, const struct command *cmd, json_t *args);
 
+/* doctor.c */
+int cmd_doctor(struct cli *c, const struct command *cmd, json_t *args);
+
 /* vlan.c: VLANs */
 int cmd_vlan_show(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_vlan_change(struct cli *c, const struct command *cmd, json_t *args);

@@ -65,10 +65,11 @@ static json_t *memory(struct daemon *d)
 	struct bufpool_stats st;
 
 	bufpool_stats(d->pool, &st);
-	return json_pack("{s:i, s:I, s:I, s:I, s:I, s:I}", "id", d->region.id, "size",
+	return json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:i}", "id", d->region.id, "size",
 			 (json_int_t)d->region.layout.file_size, "buffers", (json_int_t)st.n_total,
 			 "buffers_free", (json_int_t)st.n_free, "big", (json_int_t)st.n_big_total,
-			 "big_free", (json_int_t)st.n_big_free);
+			 "big_free", (json_int_t)st.n_big_free, "slot_size",
+			 (int)(d->region.layout.params.buf_size - MEM_BUF_OFFSET));
 }
 
 /* What is attached where, and what others have there: their tools do not list tcx. */
