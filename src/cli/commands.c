@@ -194,7 +194,7 @@ static const struct arg_spec args_explain[] = {
 	{"frame", NULL, ARG_TEXT, ARG_REQUIRED | ARG_MANY, "FRAME"},
 	END};
 static const struct arg_spec args_doctor[] = {
-	{"bridge", NULL, ARG_BRIDGE, 0, "BR"}, {"for", "for", ARG_UINT, 0, "SECONDS"}, END};
+	{"bridge", NULL, ARG_ANY, 0, "BR"}, {"for", "for", ARG_UINT, 0, "SECONDS"}, END};
 static const struct arg_spec args_monitor[] = {
 	{"group", NULL, ARG_CHOICE, 0, NULL, "fdb|link|stp|all"}, END};
 static const struct arg_spec args_log[] = {

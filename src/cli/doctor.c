@@ -28,6 +28,7 @@ static const struct {
 	{"netfilter", doctor_check_filter},
 	{"stp", doctor_check_stp},
 	{"vlan", doctor_check_vlan},
+	{"flags", doctor_check_flags},
 	{"fdb", doctor_check_fdb},
 	{"moves", doctor_check_moves},
 	{"inspection", doctor_check_inspection},

@@ -74,8 +74,8 @@ bool doctor_is_ours(const struct doctor *d);
 doctor_check_fn doctor_check_up, doctor_check_carrier, doctor_check_namespace, doctor_check_mtu,
 	doctor_check_offloads, doctor_check_programs;
 /* doctor_bridge.c: what the bridge knows and does */
-doctor_check_fn doctor_check_stp, doctor_check_vlan, doctor_check_fdb, doctor_check_moves,
-	doctor_check_drops;
+doctor_check_fn doctor_check_stp, doctor_check_vlan, doctor_check_flags, doctor_check_fdb,
+	doctor_check_moves, doctor_check_drops;
 /* doctor_netmap.c: netmap programs */
 doctor_check_fn doctor_check_inspection, doctor_check_slots, doctor_check_memory;
 /* doctor_filter.c: br_netfilter and the rules of netfilter */

@@ -187,6 +187,53 @@ void doctor_check_vlan(struct doctor *d)
 	}
 }
 
+/* ---- flags ---- */
+
+/* Is a flag of a port set, whoever's it is? if_absent: what counts if it is not told. */
+static bool port_flag(const struct doctor *d, const json_t *port, const char *flag, bool if_absent)
+{
+	const json_t *of_kernel = row_at(port, "link.port"), *of_ours = port_data(port);
+	const json_t *v = json_object_get(doctor_is_kernel(d) ? of_kernel : of_ours, flag);
+
+	return v ? json_is_true(v) || json_integer_value(v) != 0 : if_absent;
+}
+
+static void say_flag(struct doctor *d, const char *name, const char *flag, const char *other,
+		     const char *effect)
+{
+	doctor_say(d, DOCTOR_OK, name, "this port of %s %s", d->bridge, effect);
+	if (doctor_is_kernel(d))
+		doctor_hint(d, "%sbridge link set dev %s %s %s", d->prefix, name, flag, other);
+	else
+		doctor_hint(d, "%s link set %s %s %s", d->viaduct, name, flag, other);
+}
+
+/* Set by somebody, and forgotten: nothing wrong, but it explains much. */
+void doctor_check_flags(struct doctor *d)
+{
+	size_t i, n_isolated = 0;
+	json_t *port;
+
+	json_array_foreach(ports(d), i, port) n_isolated += port_flag(d, port, "isolated", false);
+	json_array_foreach(ports(d), i, port)
+	{
+		const char *name = row_text(port, "ifname");
+
+		if (n_isolated > 1 && port_flag(d, port, "isolated", false))
+			say_flag(d, name, "isolated", "off",
+				 "is isolated, and does not reach other isolated ones");
+		if (port_flag(d, port, "locked", false))
+			say_flag(d, name, "locked", "off",
+				 "is locked: frames from addresses without an entry are dropped");
+		if (!port_flag(d, port, "learning", true))
+			say_flag(d, name, "learning", "on",
+				 "does not learn: frames to hosts behind it are flooded");
+		if (!port_flag(d, port, "flood", true))
+			say_flag(d, name, "flood", "on",
+				 "gets no frames to addresses that the bridge does not know");
+	}
+}
+
 /* ---- addresses ---- */
 
 static void check_limit(struct doctor *d, const char *object, const json_t *data, const char *type)

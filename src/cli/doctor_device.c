@@ -23,7 +23,9 @@ static const json_t *link_of(const json_t *port)
 static void bridge_up(struct doctor *d, const json_t *link)
 {
 	if (!link && doctor_is_kernel(d)) {
-		doctor_say(d, DOCTOR_PROBLEM, d->bridge, "there is no such device now");
+		doctor_say(d, DOCTOR_PROBLEM, d->bridge,
+			   "it is adopted, but there is no such device now");
+		doctor_hint(d, "%s release %s", d->viaduct, d->bridge);
 		return;
 	}
 	if (!link)

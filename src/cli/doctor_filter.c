@@ -2,6 +2,7 @@
 /* The classic: tcpdump sees the ping go in, and iptables, of which nobody thought, drops it. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/doctor.h"
 #include "cli/fmt.h"
@@ -56,8 +57,13 @@ static void what_drops(const struct netfilter_drop *drop, char *buf, size_t size
 		 drop->command, much[drop->how], *drop->rule ? "rule " : "policy DROP", drop->rule);
 }
 
-static enum doctor_severity severity_of(const struct netfilter_drop *drop)
+static enum doctor_severity severity_of(const struct doctor *d, const struct netfilter_drop *drop)
 {
+	const size_t n_ports = json_array_size(json_object_get(d->picture, "ports"));
+
+	/* With one port nothing is forwarded; what the host gets and sends takes other hooks. */
+	if (n_ports < 2 && (drop->hook == RULESET_FORWARD || drop->hook == RULESET_POSTROUTING))
+		return DOCTOR_OK;
 	if (drop->how == RULESET_DROPS_ALL)
 		return DOCTOR_PROBLEM;
 	/* Rules that drop some frames are what a packet filter is for. */
@@ -66,7 +72,7 @@ static enum doctor_severity severity_of(const struct netfilter_drop *drop)
 
 static void say(struct doctor *d, const struct netfilter_drop *drop)
 {
-	const enum doctor_severity severity = severity_of(drop);
+	const enum doctor_severity severity = severity_of(d, drop);
 	char why[96], what[512], cure[512];
 
 	what_drops(drop, what, sizeof(what));
@@ -118,6 +124,7 @@ void doctor_check_filter(struct doctor *d)
 		doctor_say(d, DOCTOR_UNKNOWN, d->bridge,
 			   "rules of netfilter that its frames pass cannot be read (%s)",
 			   d->nf->unread);
-		doctor_hint(d, "apt-get install iptables nftables; be root");
+		doctor_hint(d, "%s",
+			    geteuid() == 0 ? "apt-get install iptables nftables" : "be root");
 	}
 }

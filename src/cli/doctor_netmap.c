@@ -63,6 +63,23 @@ static void check_ring(struct doctor *d, const json_t *ring, bool closed)
 	}
 }
 
+/* Members that were to be taken by XDP, and are not. */
+static void check_via(struct doctor *d)
+{
+	json_t *a;
+	size_t i;
+
+	json_array_foreach(row_at(d->picture, "state.attached"), i, a)
+	{
+		if (!*row_text(a, "no_xdp"))
+			continue;
+		doctor_say(d, DOCTOR_OK, row_text(a, "ifname"),
+			   "%s is adopted via xdp, but this port's frames are taken by tc: %s",
+			   d->bridge, row_text(a, "no_xdp"));
+		doctor_hint(d, "%s status", d->viaduct);
+	}
+}
+
 static void check_state(struct doctor *d)
 {
 	const char *state = row_text(json_object_get(d->picture, "state"), "state");
@@ -84,6 +101,7 @@ void doctor_check_inspection(struct doctor *d)
 	size_t i;
 
 	check_state(d);
+	check_via(d);
 	if (!settings || is(settings, "mode", "none"))
 		return;
 	if (closed && count_state(rings, NULL) == 0) {

@@ -223,6 +223,21 @@ static void vlans(void **state)
 	expect_one("ok vlan p1: ", "[viaduct vlan add dev p1 vid 1 pvid untagged]");
 }
 
+static void flags(void **state)
+{
+	look(KERNEL("", "{'ifname':'p1','link':{" LINK ",'port':{'state':3,'isolated':1}}},"
+			"{'ifname':'p2','link':{" LINK ",'port':{'state':3,'learning':1}}}"),
+	     NULL);
+	expect_none(); /* one alone reaches all */
+	look(KERNEL("", "{'ifname':'p1','link':{" LINK ",'port':{'state':3,'locked':1}}}"), NULL);
+	expect_one("ok flags p1: this port of br0 is locked",
+		   "[bridge link set dev p1 locked off]");
+	look(OWN("", "{'ifname':'p1'," OWN_PORT(",'learning':false,'flood':true") "}", ""), NULL);
+	expect_one("ok flags p1: ", "[viaduct link set p1 learning on]");
+	look(OWN("", "{'ifname':'p1'," OWN_PORT(",'learning':true,'flood':false") "}", ""), NULL);
+	expect_one("ok flags p1: ", "[viaduct link set p1 flood on]");
+}
+
 static void addresses(void **state)
 {
 	look(KERNEL("'fdb_n_learned':7,'fdb_max_learned':7", ""), NULL);
@@ -289,6 +304,12 @@ static void programs(void **state)
 	     "'failed'}}",
 	     NULL);
 	expect_one("problem inspection br0: it is adopted, but nothing", "viaduct adopt br0");
+	look("{'bridge':'br0','kind':'adopted','link':{" LINK "},'ports':[],'state':{'attached':["
+	     "{'ifname':'p1','no_xdp':'its MTU is too large'},{'ifname':'p2'}]}}",
+	     NULL);
+	expect_one("ok inspection p1: br0 is adopted via xdp", "tc: its MTU is too large");
+	look("{'bridge':'br0','kind':'adopted','ports':[]}", NULL);
+	expect_one("problem up br0: it is adopted, but there is no such device", "release br0]");
 }
 
 static void slots_and_memory(void **state)
@@ -335,6 +356,8 @@ static struct netfilter_drop a_drop(enum netfilter_family family, enum ruleset_h
 				       .base = "FORWARD"};
 }
 
+#define TWO "{'ifname':'p1'," KERNEL_PORT "},{'ifname':'p2'," KERNEL_PORT "}"
+
 static void filters(void **state)
 {
 	struct netfilter_drop drops[8];
@@ -343,7 +366,7 @@ static void filters(void **state)
 	nf.handed[NETFILTER_IPV4].by_sysctl = true;
 	nf.handed[NETFILTER_IPV4].by_bridge = true;
 	drops[0] = a_drop(NETFILTER_IPV4, RULESET_DROPS_ALL);
-	look(KERNEL("", ""), &nf);
+	look(KERNEL("", TWO), &nf);
 	assert_string_equal(
 		findings(),
 		"problem netfilter br0: br_netfilter hands bridged IPv4 frames to netfilter's hook "
@@ -352,6 +375,12 @@ static void filters(void **state)
 		"[sysctl -w net.bridge.bridge-nf-call-iptables=0 && ip link set br0 type bridge "
 		"nf_call_iptables 0] "
 		"[iptables -I FORWARD -m physdev --physdev-is-bridged -j ACCEPT]\n");
+	/* With one port nothing is forwarded. */
+	look(KERNEL("", "{'ifname':'p1'," KERNEL_PORT "}"), &nf);
+	expect_one("ok netfilter br0: ", "drops them all");
+	drops[0].hook = RULESET_PREROUTING;
+	look(KERNEL("", ""), &nf);
+	expect_one("problem netfilter br0: ", "--physdev-is-in");
 	/* Our own bridge does not meet them. */
 	look(OWN("", "", ""), &nf);
 	expect_none();
@@ -412,6 +441,7 @@ int main(void)
 		cmocka_unit_test(offloads_and_programs),
 		cmocka_unit_test(spanning_tree),
 		cmocka_unit_test(vlans),
+		cmocka_unit_test(flags),
 		cmocka_unit_test(addresses),
 		cmocka_unit_test(drops),
 		cmocka_unit_test(programs),

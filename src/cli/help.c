@@ -6,6 +6,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/fmt.h"
+#include "cli/kbridge.h"
 #include "cli/table.h"
 #include "wire/msg.h"
 
@@ -166,6 +167,16 @@ static void offer_devices(struct completion *k)
 	offer_name(k, "pcap:");
 }
 
+/* Bridges of the kernel, which need no daemon. */
+static void offer_kernel(struct completion *k)
+{
+	json_t *rows = kbridge_rows(), *row;
+	size_t i;
+
+	json_array_foreach(rows, i, row) offer_name(k, row_text(row, "ifname"));
+	json_decref(rows);
+}
+
 /* Names that the daemon knows; silence when none answers. */
 static void offer_rows(struct completion *k, const char *request)
 {
@@ -188,6 +199,10 @@ static void offer_kind(void *ctx, enum arg_kind kind)
 	switch (kind) {
 	case ARG_BRIDGE:
 		offer_rows(ctx, "bridge.show");
+		break;
+	case ARG_ANY:
+		offer_rows(ctx, "bridge.show");
+		offer_kernel(ctx);
 		break;
 	case ARG_PORT:
 		offer_rows(ctx, "bridge.show");

@@ -17,6 +17,7 @@ struct cli;
 
 enum arg_kind {
 	ARG_BRIDGE, /* name of a bridge of ours */
+	ARG_ANY,    /* name of a bridge of ours or of the kernel */
 	ARG_PORT,   /* name of a port or bridge that exists */
 	ARG_DEV,    /* a device to join, tap:NAME, pcap:FILE */
 	ARG_NEW,    /* a name that is new */
