@@ -51,9 +51,17 @@ static void parse_brport(const struct nlattr *nest, struct netlink_link *l)
 {
 	const struct nlattr *a;
 
-	mnl_attr_for_each_nested(a, nest) if (mnl_attr_get_type(a) == IFLA_BRPORT_STATE &&
-					      mnl_attr_get_payload_len(a) >= 1) l->brport_state =
-		mnl_attr_get_u8(a);
+	mnl_attr_for_each_nested(a, nest)
+	{
+		if (mnl_attr_get_payload_len(a) < 1)
+			continue;
+		if (mnl_attr_get_type(a) == IFLA_BRPORT_STATE)
+			l->brport_state = mnl_attr_get_u8(a);
+		else if (mnl_attr_get_type(a) == IFLA_BRPORT_ISOLATED)
+			l->brport_isolated = mnl_attr_get_u8(a) != 0;
+		else if (mnl_attr_get_type(a) == IFLA_BRPORT_LOCKED)
+			l->brport_locked = mnl_attr_get_u8(a) != 0;
+	}
 }
 
 static void parse_vlan(const struct nlattr *nest, struct netlink_link *l)

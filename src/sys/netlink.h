@@ -25,9 +25,10 @@ struct netlink_link {
 	uint16_t type;                  /* ARPHRD_* */
 	uint32_t flags;                 /* IFF_* */
 	uint32_t mtu;
-	uint32_t master;          /* ifindex, 0 = none */
-	uint8_t brport_state;     /* of a member of a kernel bridge: BR_STATE_*; else 0 */
-	bool brport;              /* it is one */
+	uint32_t master;      /* ifindex, 0 = none */
+	uint8_t brport_state; /* of a member of a kernel bridge: BR_STATE_*; else 0 */
+	bool brport;          /* it is one */
+	bool brport_isolated, brport_locked;
 	uint32_t carrier_changes; /* so far */
 	uint32_t promiscuity;     /* users of promiscuous mode */
 	uint64_t mac;             /* 0 unless it has six octets */

@@ -2,9 +2,12 @@
 #include "sys/privs.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include <cap-ng.h>
 #include <seccomp.h>
@@ -150,4 +153,62 @@ int privs_seccomp(void)
 		r = seccomp_load(ctx);
 	seccomp_release(ctx);
 	return r ? error_origin(r) : 0;
+}
+
+#define NOBODY 65534
+
+static const char *const kept[] = {
+	"read",         "write",          "writev",
+	"close",        "fstat",          "newfstatat",
+	"lseek",        "poll",           "ppoll",
+	"epoll_wait",   "epoll_pwait",    "clock_gettime",
+	"gettimeofday", "mmap",           "munmap",
+	"mremap",       "madvise",        "mprotect",
+	"brk",          "futex",          "rt_sigreturn",
+	"rt_sigaction", "rt_sigprocmask", "restart_syscall",
+	"exit",         "exit_group",
+};
+
+static int keep_calls(void)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int r = 0;
+
+	if (!ctx)
+		return error_origin(-ENOMEM);
+	for (size_t i = 0; i < array_size(kept) && !r; i++) {
+		int nr = seccomp_syscall_resolve_name(kept[i]);
+
+		if (nr != __NR_SCMP_ERROR)
+			r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
+	}
+	if (!r)
+		r = seccomp_load(ctx);
+	seccomp_release(ctx);
+	return r ? error_origin(r) : 0;
+}
+
+/* Files of root are not for who was root once. */
+static int become_nobody(void)
+{
+	if (geteuid() != 0)
+		return 0;
+	if (setgroups(0, NULL) || setresgid(NOBODY, NOBODY, NOBODY) ||
+	    setresuid(NOBODY, NOBODY, NOBODY))
+		return error_origin(-errno);
+	return 0;
+}
+
+int privs_give_up(void)
+{
+	int r = become_nobody();
+
+	if (r)
+		return error_trace(r);
+	capng_clear(CAPNG_SELECT_BOTH);
+	if (capng_apply(CAPNG_SELECT_CAPS))
+		return error_origin(-EPERM);
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return error_origin(-errno);
+	return error_trace(keep_calls());
 }

@@ -19,3 +19,8 @@ int privs_drop(void);
  * machine. Also sets no_new_privs. 0 or -errno.
  */
 int privs_seccomp(void);
+/*
+ * Gives up everything, for good: user and group of root, all capabilities, new privileges, and all
+ * system calls but those of a program that waits, reads and writes what it has open. 0 or -errno.
+ */
+int privs_give_up(void);
