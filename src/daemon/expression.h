@@ -23,11 +23,3 @@ const struct program *expression_program(const struct expression *e);
 struct program *expression_take(struct expression *e);
 /* For struct intercept_match: ctx is the expression. Any thread. */
 bool expression_match(void *ctx, const struct frame *f);
-
-/*
- * Where an expression is wrong for which libpcap said `message`: the number of the character, from
- * 1; the one behind the last: it ends too soon; 0: unknown. (expression_column.c)
- */
-size_t expression_column(const char *text, const char *message);
-/* libpcap's words for what is no expression at all. */
-bool expression_is_syntax(const char *message);

@@ -15,7 +15,7 @@
 #include <pcap/pcap.h>
 
 #include "base/compiler.h"
-#include "daemon/expression.h"
+#include "sys/filter.h"
 
 #define SNAPLEN   65535
 #define TEXT_MAX  4096u /* longer ones are not searched */
@@ -26,7 +26,7 @@ struct word {
 	size_t at, end; /* bytes */
 };
 
-bool expression_is_syntax(const char *message)
+bool filter_is_syntax(const char *message)
 {
 	return strstr(message, "syntax error") != NULL;
 }
@@ -96,7 +96,7 @@ static bool can_go_on(const char *text, size_t bytes)
 
 	for (size_t i = 0; i < array_size(endings); i++) {
 		ask(text, bytes, endings[i], why, sizeof(why));
-		if (!expression_is_syntax(why))
+		if (!filter_is_syntax(why))
 			return true;
 	}
 	return false;
@@ -129,7 +129,7 @@ static size_t meaning_column(const char *text, const struct word *words, size_t 
 	return 0;
 }
 
-size_t expression_column(const char *text, const char *message)
+size_t filter_column(const char *text, const char *message)
 {
 	struct word words[WORDS_MAX];
 	char copy[PCAP_ERRBUF_SIZE];
@@ -140,7 +140,7 @@ size_t expression_column(const char *text, const char *message)
 	n = split(text, words);
 	if (n == WORDS_MAX)
 		return 0;
-	if (expression_is_syntax(message))
+	if (filter_is_syntax(message))
 		return syntax_column(text, words, n);
 	snprintf(copy, sizeof(copy), "%s", message);
 	return meaning_column(text, words, n, copy);
