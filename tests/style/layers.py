@@ -18,6 +18,7 @@ TABLE = {
     "port": ["base", "mem", "sys", "bpf/redirect.h", "bpf/trunk.h", "core/frame.h", "core/batch.h", "core/drop.h",
              "core/offload.h"],
     "daemon": ["base", "core", "mem", "sys", "wire", "port"],
+    "ktrace": ["base", "sys", "wire", "bpf/ktrace.h"],
     "lib": ["base", "mem", "wire", "include"],
     "cli": ["base", "wire", "lib", "include"],
     "bpf": [],
@@ -68,8 +69,8 @@ def check(root):
                 continue
             n += 1
             if target.endswith(".skel.h"):  # generated from bpf/, for loaders
-                if layer not in ("sys", "port"):
-                    errors.append(f"{where}: only sys and port load BPF objects")
+                if layer not in ("sys", "port", "ktrace"):
+                    errors.append(f"{where}: only sys, port and ktrace load BPF objects")
                 continue
             if not ours:
                 hint = " (write it from src/)" if (f.parent / target).exists() else ""
