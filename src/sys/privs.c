@@ -201,8 +201,13 @@ static int become_nobody(void)
 
 int privs_give_up(void)
 {
-	int r = become_nobody();
+	int r;
 
+	/* Fails at the first that there is not, or without CAP_SETPCAP: no new privileges is
+	 * enough. */
+	for (unsigned long cap = 0; prctl(PR_CAPBSET_DROP, cap, 0, 0, 0) == 0; cap++)
+		;
+	r = become_nobody();
 	if (r)
 		return error_trace(r);
 	capng_clear(CAPNG_SELECT_BOTH);
