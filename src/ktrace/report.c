@@ -222,7 +222,10 @@ static void after(const struct journey *j, const struct journey_step *s, char *t
 {
 	const double us = (double)(s->time_ns - j->start_ns) / 1e3;
 
-	add(text, size, us < 10 ? ", %.1f us after it came in" : ", %.0f us after it came in", us);
+	if (us < 1000)
+		add(text, size, ", %.*f us after it came in", us < 10 ? 1 : 0, us);
+	else
+		add(text, size, ", %.1f ms after it came in", us / 1e3);
 }
 
 static void dropped_json(const struct report *r, const struct journey *j,
