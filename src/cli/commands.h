@@ -65,6 +65,9 @@ int cmd_explain(struct cli *c, const struct command *cmd, json_t *args);
 /* adopt.c: bridges and devices of the kernel */
 int cmd_adopt(struct cli *c, const struct command *cmd, json_t *args);
 
+/* trace.c */
+int cmd_trace(struct cli *c, const struct command *cmd, json_t *args);
+
 /* config.c, watch.c, run.c, exec.c, help.c */
 int cmd_check(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_reload(struct cli *c, const struct command *cmd, json_t *args);

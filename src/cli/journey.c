@@ -145,9 +145,18 @@ static enum style end_style(const char *what)
 
 static void print_end(const struct picture *p, const json_t *end)
 {
-	fprintf(p->c->out, "%*s%s=%s ", p->timed ? TIME_WIDTH + 2 : 2, "",
-		style_on(p->c->color, STYLE_BOLD), style_off(p->c->color, STYLE_BOLD));
+	const int width = p->timed ? TIME_WIDTH + 2 : 2;
+	json_t *cure;
+	size_t i;
+
+	fprintf(p->c->out, "%*s%s=%s ", width, "", style_on(p->c->color, STYLE_BOLD),
+		style_off(p->c->color, STYLE_BOLD));
 	colored(p, end_style(row_text(end, "what")), row_text(end, "text"));
+	json_array_foreach(json_object_get(end, "cures"), i, cure)
+	{
+		fprintf(p->c->out, "\n%*s  %s: ", width, "", i > 0 ? "  or" : "cure");
+		colored(p, STYLE_BOLD, json_string_value(cure));
+	}
 	fputs("\n\n", p->c->out);
 }
 

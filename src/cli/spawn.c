@@ -15,11 +15,11 @@
 #include "cli/cli.h"
 #include "wire/msg.h"
 
-/* Where viaductd lies from the directory of this program: build tree, bin/ beside sbin/. */
-static const char *const beside[] = {"viaductd", "../sbin/viaductd", "../libexec/viaductd"};
+/* Where programs lie from the directory of this one: build tree, bin/ beside sbin/. */
+static const char *const beside[] = {"", "../sbin/", "../libexec/"};
 
 /* Writes the path to try to buf; a bare name when only PATH is left. */
-static const char *find_daemon(char *buf, size_t size)
+static const char *find_program(const char *name, char *buf, size_t size)
 {
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -29,13 +29,19 @@ static const char *find_daemon(char *buf, size_t size)
 		self[n] = '\0';
 		slash = strrchr(self, '/');
 		for (size_t i = 0; slash && i < array_size(beside); i++) {
-			snprintf(buf, size, "%.*s/%s", (int)(slash - self), self, beside[i]);
+			snprintf(buf, size, "%.*s/%s%s", (int)(slash - self), self, beside[i],
+				 name);
 			if (access(buf, X_OK) == 0)
 				return buf;
 		}
 	}
-	snprintf(buf, size, "viaductd");
+	snprintf(buf, size, "%s", name);
 	return buf;
+}
+
+static const char *find_daemon(char *buf, size_t size)
+{
+	return find_program("viaductd", buf, size);
 }
 
 static void reset_signals(void)
@@ -174,4 +180,60 @@ int spawn_foreground(struct cli *c, const char *run_dir, pid_t *ret_pid)
 	snprintf(log, sizeof(log), "%s/viaductd.log", run_dir);
 	err = spawn(argv, log, -1, ret_pid);
 	return err ? not_started(c, path, err) : CLI_OK;
+}
+
+/* In the child. Signals of the terminal come to it as well: it ends in order then. */
+static _Noreturn void become_ktrace(const char *const *argv, pid_t parent, int out, int report)
+{
+	int err = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	reset_signals();
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(127);
+	if (err >= 0)
+		dup2(err, STDIN_FILENO);
+	dup2(out, STDOUT_FILENO);
+	execvp(argv[0], (char *const *)argv);
+	err = errno;
+	if (write(report, &err, sizeof(err)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+int spawn_ktrace(struct cli *c, const char **argv, int *ret_fd, pid_t *ret_pid)
+{
+	char path[PATH_MAX] = "";
+	pid_t parent = getpid(), pid = -1;
+	int out[2], report[2], err = 0;
+
+	argv[0] = find_program("viaduct-ktrace", path, sizeof(path));
+	if (pipe2(out, O_CLOEXEC) < 0)
+		return cli_fail(c, VIADUCT_E_INTERNAL, NULL, "viaduct-ktrace: %s", strerror(errno));
+	if (pipe2(report, O_CLOEXEC) == 0) {
+		pid = fork();
+		if (pid == 0)
+			become_ktrace(argv, parent, out[1], report[1]);
+		err = pid < 0 ? errno : 0;
+		close(report[1]);
+		/* Closed by a successful exec; otherwise the errno comes out. */
+		if (pid > 0 && read(report[0], &err, sizeof(err)) != sizeof(err))
+			err = 0;
+		close(report[0]);
+	} else {
+		err = errno;
+	}
+	close(out[1]);
+	if (!err) {
+		*ret_fd = out[0];
+		*ret_pid = pid;
+		return CLI_OK;
+	}
+	close(out[0]);
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	return cli_fail(
+		c, VIADUCT_E_INTERNAL, NULL,
+		"viaduct-ktrace: cannot be started (%s: %s); it follows frames through the kernel",
+		argv[0], strerror(err));
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Starting viaductd from the command: beside this program, in the usual places, or in PATH. */
+/* Starting viaductd and viaduct-ktrace: beside this program, in the usual places, or in PATH. */
 #pragma once
 
 #include <stddef.h>
@@ -17,3 +17,8 @@ int spawn_check(struct cli *c, const char *file);
  * caller. Prints errors; enum cli_exit.
  */
 int spawn_foreground(struct cli *c, const char *run_dir, pid_t *ret_pid);
+/*
+ * Starts viaduct-ktrace with argv, of which the first is filled in here. *ret_fd reads its standard
+ * output; it gets SIGTERM when this process dies. Prints errors; enum cli_exit.
+ */
+int spawn_ktrace(struct cli *c, const char **argv, int *ret_fd, pid_t *ret_pid);

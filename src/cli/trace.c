@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * `viaduct trace`: follows frames. On a bridge of ours, and on an adopted one as far as programs
- * see its frames, the daemon tells; what the kernel does with them tells the kernel.
+ * `viaduct trace`: follows frames. Of a bridge of ours the daemon tells; of one of the kernel's a
+ * helper that listens to the kernel; of an adopted one both, each its part of the way.
  */
 #include <signal.h>
 #include <string.h>
@@ -13,8 +13,10 @@
 #include "cli/fmt.h"
 #include "cli/journey.h"
 #include "cli/kbridge.h"
+#include "cli/ktrace.h"
 #include "wire/msg.h"
 
+#define COUNT_DEFAULT   10
 #define SECONDS_DEFAULT 10
 #define SLICE_MS        500 /* signals and broken pipes are seen so often */
 #define GRACE_S         15  /* for a daemon that is slow to say that the time is over */
@@ -86,12 +88,7 @@ static const char *advice(const struct follow *f, char *buf, size_t size)
 {
 	const char *port = row_text(f->args, "port");
 
-	if (f->where == WHERE_ADOPTED)
-		snprintf(buf, size,
-			 "an adopted bridge shows what a netmap program takes from it: `viaduct "
-			 "rings %s`",
-			 f->bridge);
-	else if (*row_text(f->args, "filter"))
+	if (*row_text(f->args, "filter"))
 		snprintf(buf, size,
 			 "try it without the filter; an expression sees VLAN tags: `vlan and ...`");
 	else
@@ -158,52 +155,123 @@ static int follow(struct follow *f, const char *request)
 	return r;
 }
 
-static int trace_daemon(struct cli *c, const struct command *cmd, const json_t *args,
-			enum where where)
+static int trace_daemon(struct follow *f, const struct command *cmd)
+{
+	int r = cli_connect(f->c, false);
+
+	if (r)
+		return r;
+	if (isatty(STDERR_FILENO))
+		cli_note(f->c, "%s: for %lld s, ctrl-C ends it", f->bridge, (long long)f->seconds);
+	return follow(f, cmd->request);
+}
+
+/* ---- the kernel's side ---- */
+
+static void on_kernel_journey(void *ctx, const json_t *journey)
+{
+	struct follow *f = ctx;
+
+	f->n++;
+	journey_print(f->c, journey);
+}
+
+static int start_kernel(struct follow *f, struct ktrace **ret)
+{
+	const json_t *count = json_object_get(f->args, "count");
+	const struct ktrace_options o = {
+		.bridge = f->bridge,
+		.from = json_string_value(json_object_get(f->args, "port")),
+		.filter = json_string_value(json_object_get(f->args, "filter")),
+		.count = count ? (uint64_t)json_integer_value(count) : COUNT_DEFAULT,
+		.seconds = (uint64_t)f->seconds,
+	};
+
+	if (json_object_get(f->args, "every"))
+		return cli_fail(f->c, CTL_E_KERNEL_BRIDGE, NULL,
+				"bridge %s: a bridge of the kernel: `every` is for viaduct's own",
+				f->bridge);
+	return ktrace_start(f->c, &o, ret);
+}
+
+/* What the daemon has to say so far of what programs took. */
+static void take_daemons(struct follow *f)
+{
+	json_t *event = NULL, *result = NULL;
+	struct viaduct_error err;
+
+	while (f->c->conn && !result) {
+		if (viaduct_next(f->c->conn, 0, &event, &result, &err)) {
+			f->c->conn = viaduct_close(f->c->conn);
+			break;
+		}
+		if (!event)
+			break;
+		journey_print(f->c, event);
+		json_decref(event);
+	}
+	json_decref(result);
+}
+
+static int end_kernel(struct follow *f, struct ktrace *k)
+{
+	json_t *totals = NULL;
+	int r = ktrace_stop(f->c, k, &totals);
+	const json_int_t lost = row_int(totals, "lost_events") + row_int(totals, "unread");
+
+	if (!r && lost)
+		cli_note(f->c, "bridge %s: %lld events were lost, too much happens", f->bridge,
+			 (long long)lost);
+	if (!r && f->n == 0) {
+		cli_note(f->c, "bridge %s: nothing matched in %.0f s, of %lld frames that came in",
+			 f->bridge, json_number_value(json_object_get(totals, "seconds")),
+			 (long long)row_int(totals, "seen"));
+		r = CLI_FAILED;
+	}
+	json_decref(totals);
+	return r;
+}
+
+static int trace_kernel(struct follow *f, const struct command *cmd)
+{
+	struct viaduct_error err;
+	struct ktrace *k;
+	int r = start_kernel(f, &k);
+
+	if (r)
+		return r;
+	if (isatty(STDERR_FILENO))
+		cli_note(f->c, "%s: for %lld s, ctrl-C ends it", f->bridge, (long long)f->seconds);
+	if (f->where == WHERE_ADOPTED && !cli_connect(f->c, false) &&
+	    viaduct_start(f->c->conn, cmd->request, json_incref((json_t *)f->args), &err))
+		cli_error(f->c, &err);
+	while (!ktrace_read(k, f->c->conn ? SLICE_MS / 10 : SLICE_MS, on_kernel_journey, f)) {
+		take_daemons(f);
+		if (stopped || ferror(f->c->out))
+			ktrace_finish(k);
+	}
+	take_daemons(f);
+	f->c->conn = viaduct_close(f->c->conn); /* ends its part */
+	return end_kernel(f, k);
+}
+
+int cmd_trace(struct cli *c, const struct command *cmd, json_t *args)
 {
 	const json_t *seconds = json_object_get(args, "seconds");
 	struct follow f = {.c = c,
 			   .args = args,
 			   .bridge = row_text(args, "bridge"),
-			   .seconds = seconds ? json_integer_value(seconds) : SECONDS_DEFAULT,
-			   .where = where};
+			   .seconds = seconds ? json_integer_value(seconds) : SECONDS_DEFAULT};
 	struct sigaction sa = {.sa_handler = stop}, old[2];
-	int r = cli_connect(c, false);
+	int r = find_out(c, f.bridge, &f.where);
 
 	if (r)
 		return r;
-	if (isatty(STDERR_FILENO))
-		cli_note(c, "%s: for %lld s, ctrl-C ends it", f.bridge, (long long)f.seconds);
 	stopped = 0;
 	sigaction(SIGINT, &sa, &old[0]);
 	sigaction(SIGTERM, &sa, &old[1]);
-	r = follow(&f, cmd->request);
+	r = f.where == WHERE_DAEMON ? trace_daemon(&f, cmd) : trace_kernel(&f, cmd);
 	sigaction(SIGINT, &old[0], NULL);
 	sigaction(SIGTERM, &old[1], NULL);
 	return r;
-}
-
-/* ---- the kernel's side ---- */
-
-static int trace_kernel(struct cli *c, const json_t *args)
-{
-	const char *bridge = row_text(args, "bridge");
-
-	return cli_fail(
-		c, CTL_E_KERNEL_BRIDGE, NULL,
-		"bridge %s: a bridge of the kernel; only frames of viaduct's bridges can be "
-		"followed",
-		bridge);
-}
-
-int cmd_trace(struct cli *c, const struct command *cmd, json_t *args)
-{
-	enum where w;
-	int r = find_out(c, row_text(args, "bridge"), &w);
-
-	if (r)
-		return r;
-	if (w == WHERE_KERNEL)
-		return trace_kernel(c, args);
-	return trace_daemon(c, cmd, args, w);
 }
