@@ -20,14 +20,15 @@
 #include "wire/msg.h"
 
 #define START_MS 30000 /* for the kernel to take the programs, on a slow machine */
-#define END_MS   2000  /* to end when it is told to */
+#define END_MS   2000  /* to end when it is told to, or its time is up */
 
 struct ktrace {
 	pid_t pid;
 	int fd;
 	struct ctl_lines lines;
 	struct ktrace_cause *cause;
-	json_t *end; /* its last line */
+	int64_t until_ms; /* when it has to have ended by itself; 0 = it need not */
+	json_t *end;      /* its last line */
 	bool ended;
 };
 
@@ -163,6 +164,8 @@ int ktrace_start(struct cli *c, const struct ktrace_options *o, struct ktrace **
 		ktrace_stop(c, k, NULL);
 		return r;
 	}
+	if (o->seconds)
+		k->until_ms = now_ms() + (int64_t)o->seconds * 1000 + END_MS;
 	*ret = k;
 	return CLI_OK;
 }
@@ -198,7 +201,7 @@ int ktrace_read(struct ktrace *k, int timeout_ms, ktrace_fn *fn, void *ctx)
 		take(k, o, fn, ctx);
 	if (k->ended)
 		return KTRACE_E_ENDED;
-	k->ended = !fill(k, timeout_ms);
+	k->ended = !fill(k, timeout_ms) || (k->until_ms && now_ms() > k->until_ms);
 	while ((o = next_object(k)))
 		take(k, o, fn, ctx);
 	return k->ended ? KTRACE_E_ENDED : KTRACE_GOES_ON;
@@ -206,7 +209,11 @@ int ktrace_read(struct ktrace *k, int timeout_ms, ktrace_fn *fn, void *ctx)
 
 void ktrace_finish(struct ktrace *k)
 {
+	const int64_t until_ms = now_ms() + END_MS;
+
 	kill(k->pid, SIGTERM);
+	if (!k->until_ms || k->until_ms > until_ms)
+		k->until_ms = until_ms;
 }
 
 /* It ends by itself when nobody reads; if it hangs nevertheless it is ended. */
@@ -228,6 +235,7 @@ static void reap(pid_t pid)
 int ktrace_stop(struct cli *c, struct ktrace *k, json_t **ret_totals)
 {
 	const bool died = k->ended && !k->end;
+	const bool hangs = k->until_ms && now_ms() > k->until_ms;
 
 	close(k->fd);
 	reap(k->pid);
@@ -235,8 +243,8 @@ int ktrace_stop(struct cli *c, struct ktrace *k, json_t **ret_totals)
 		*ret_totals = k->end ? json_incref(k->end) : json_object();
 	ktrace_free(k);
 	if (died)
-		return cli_fail(
-			c, VIADUCT_E_INTERNAL, NULL,
-			"viaduct-ktrace, which follows frames through the kernel, was ended");
+		return cli_fail(c, VIADUCT_E_INTERNAL, NULL,
+				"viaduct-ktrace, which follows frames through the kernel, %s",
+				hangs ? "does not answer" : "was ended");
 	return CLI_OK;
 }

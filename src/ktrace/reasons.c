@@ -80,7 +80,7 @@ const char *reasons_name(const struct reasons *r, uint32_t reason, char *buf, si
 {
 	const uint32_t part = reason >> PART_SHIFT;
 
-	if (part == 0 && reason < r->n && r->names[reason][0])
+	if (part == 0 && r && reason < r->n && r->names[reason][0])
 		snprintf(buf, size, "%s", r->names[reason]);
 	else if (part == 0)
 		snprintf(buf, size, "reason %u", reason);

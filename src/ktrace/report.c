@@ -278,7 +278,9 @@ static json_t *drop_end(const struct report *r, const struct journey *j, char *t
 	json_t *e = json_pack("{s:s, s:[]}", "what", "dropped", "ifnames");
 	char function[64], rest[64];
 
-	if (!e || !s) /* its step was one too many */
+	if (!s) /* its step was one too many */
+		add(text, size, "dropped in the kernel");
+	if (!e || !s)
 		return e;
 	symbols_find(r->symbols, s->location, function, sizeof(function), rest, sizeof(rest));
 	if (why_is_bpdu(function)) {

@@ -14,7 +14,7 @@ struct symbols;
 struct report {
 	const char *bridge;
 	const struct devices *devices;
-	const struct reasons *reasons;
+	const struct reasons *reasons; /* NULL: none has a name */
 	const struct symbols *symbols;
 	double wall_offset_s; /* of the wall clock, to CLOCK_MONOTONIC */
 };
