@@ -12,7 +12,6 @@
 #include "cli/commands.h"
 #include "cli/fmt.h"
 #include "cli/journey.h"
-#include "cli/kbridge.h"
 #include "cli/ktrace.h"
 #include "wire/msg.h"
 
@@ -52,25 +51,22 @@ static enum where where_in(const json_t *rows, const char *bridge)
 	return WHERE_DAEMON;
 }
 
-/* Without a daemon only the kernel's bridges are there. Prints errors. */
+/* Without a daemon it can only be the kernel's. Prints errors. */
 static int find_out(struct cli *c, const char *bridge, enum where *ret)
 {
 	struct viaduct *v = NULL;
 	json_t *rows = NULL;
-	int r = CLI_OK;
+	int r;
 
+	*ret = WHERE_KERNEL;
 	if (!c->conn && viaduct_open(c->run_dir, &v, NULL) == VIADUCT_E_NO_DAEMON)
-		rows = kbridge_rows();
+		return CLI_OK;
 	viaduct_close(v);
-	if (where_in(rows, bridge) == WHERE_DAEMON) {
-		json_decref(rows);
-		r = cli_rows(c, "bridge.show", NULL, &rows);
-		if (r)
-			return r;
-	}
-	*ret = where_in(rows, bridge);
+	r = cli_rows(c, "bridge.show", NULL, &rows);
+	if (!r)
+		*ret = where_in(rows, bridge);
 	json_decref(rows);
-	return CLI_OK;
+	return r;
 }
 
 /* ---- the daemon's side ---- */
@@ -240,8 +236,8 @@ static int trace_kernel(struct follow *f, const struct command *cmd)
 
 	if (r)
 		return r;
-	if (isatty(STDERR_FILENO))
-		cli_note(f->c, "%s: for %lld s, ctrl-C ends it", f->bridge, (long long)f->seconds);
+	/* Who sends frames for it has to know: the kernel takes its time. */
+	cli_note(f->c, "bridge %s: following frames", f->bridge);
 	if (f->where == WHERE_ADOPTED && !cli_connect(f->c, false) &&
 	    viaduct_start(f->c->conn, cmd->request, json_incref((json_t *)f->args), &err))
 		cli_error(f->c, &err);

@@ -10,8 +10,8 @@
 #include "daemon/server.h"
 
 static const struct cmd_table *const tables[] = {
-	&cmds_status, &cmds_bridge, &cmds_port,  &cmds_fdb,  &cmds_vlan,
-	&cmds_config, &cmds_netmap, &cmds_adopt, &cmds_rule, &cmds_drops, &cmds_trace,
+	&cmds_status, &cmds_bridge, &cmds_port, &cmds_fdb,   &cmds_vlan,  &cmds_config,
+	&cmds_netmap, &cmds_adopt,  &cmds_rule, &cmds_drops, &cmds_trace,
 };
 
 #define CMDS_MAX 64
