@@ -26,6 +26,7 @@
 
 #include "base/err.h"
 #include "base/mac.h"
+#include "base/probe.h"
 
 #define FDB_CAPACITY_DEFAULT 65536u
 #define MTU_DEFAULT          1500u /* of a bridge without ports, as in Linux */
@@ -494,6 +495,7 @@ void bridge_tell_drop(struct bridge *br, const struct bport *at, const struct fr
 void bport_drop(struct bport *port, enum drop_reason r, const struct frame *f)
 {
 	port->counters.drops.n[r]++;
+	PROBE(drop, port->name, r, drop_name(r), f->len);
 	drop_note(port->drop_log, port->generation, r, f->data, f->len, f->len);
 }
 

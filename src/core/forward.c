@@ -13,6 +13,7 @@
 #include <assert.h>
 
 #include "base/mac.h"
+#include "base/probe.h"
 #include "core/bridge_internal.h"
 #include "core/eligible.h"
 
@@ -367,6 +368,8 @@ void bridge_forward(struct bridge *br, struct batch *b, struct egress *out)
 {
 	struct pass s;
 
+	if (!TRACED)
+		PROBE(forward, br->name, b->n);
 	if (round_is_traced(br)) {
 		bridge_forward_traced(br, b, out);
 		return;

@@ -13,6 +13,7 @@
 #include "core/bridge_internal.h"
 
 #include "base/mac.h"
+#include "base/probe.h"
 
 /* vlans: whether the bridge filters them; one copy of the loop for each answer. */
 static inline void parse_frames(struct bridge *br, struct bport *in, struct batch *b,
@@ -91,6 +92,8 @@ static _cold_ void learned(struct bridge *br, const struct bport *in, const stru
 	default:
 		return;
 	}
+	if (r == FDB_NEW || r == FDB_MOVED)
+		PROBE(learn, br->name, in->name, f->src, f->vid, r == FDB_MOVED);
 	bridge_emit(br, &e);
 }
 
@@ -231,6 +234,8 @@ void bridge_input(struct bridge *br, struct bport *in, struct batch *b)
 {
 	struct drop_set d;
 
+	if (!TRACED)
+		PROBE(input, br->name, in->name, b->n);
 	if (!TRACED && unlikely(br->trace) && trace_select(br->trace, in, b)) {
 		bridge_input_traced(br, in, b);
 		return;

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/probe.h"
 #include "core/trace.h"
 #include "daemon/inspect_internal.h"
 
@@ -294,10 +295,12 @@ static uint32_t fill(struct inspect *in, struct inspect_ring *r, const struct eg
 		     uint64_t now_ns, struct frame **ret_refused)
 {
 	const uint64_t before = r->rc.n_slots;
-	const bool was_empty = ringcheck_rx_waiting(&r->rc) == 0;
+	const uint32_t waiting = ringcheck_rx_waiting(&r->rc);
 	const uint32_t n = show_frames(in, r, l, now_ns, ret_refused);
 
-	if (was_empty)
+	PROBE(ring_put, bridge_name(in->wb->br), r->side, r->index, l->n - n, n,
+	      waiting + (uint32_t)(r->rc.n_slots - before));
+	if (waiting == 0)
 		r->moved_ns = now_ns;
 	r->counters.n_full += n;
 	r->burst -= r->burst / 16;

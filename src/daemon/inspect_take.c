@@ -2,6 +2,7 @@
 /* From rings back into the bridge. */
 #include <string.h>
 
+#include "base/probe.h"
 #include "daemon/inspect_internal.h"
 
 #define AHEAD 4u /* slots whose records are on their way */
@@ -206,6 +207,7 @@ uint32_t inspect_take(struct inspect *in, struct inspect_ring *r, uint64_t now_n
 		inspect_publish(in, r); /* slots that were passed over */
 		return 0;
 	}
+	PROBE(ring_take, bridge_name(in->wb->br), r->side, r->index, n);
 	come_back_all(in, r, slots, n, now_ns);
 	inspect_publish(in, r);
 	return n;
@@ -216,8 +218,10 @@ uint32_t inspect_forward(struct inspect *in, struct inspect_ring *r, uint64_t no
 	struct ring_slot slots[RINGCHECK_BATCH];
 	uint32_t n = ringcheck_rx_forward(&r->rc, in->bufs, slots, RINGCHECK_BATCH);
 
-	if (n > 0)
+	if (n > 0) {
+		PROBE(ring_take, bridge_name(in->wb->br), r->side, r->index, n);
 		come_back_all(in, r, slots, n, now_ns);
+	}
 	return n;
 }
 

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "base/log.h"
+#include "base/probe.h"
 #include "daemon/cmd.h"
 #include "daemon/events.h"
 #include "sys/loop.h"
@@ -153,6 +154,7 @@ static int run_request(struct server_conn *c, const struct ctl_request_msg *m,
 {
 	struct cmd_call *call = &c->call;
 	const struct cmd *cmd = cmd_find(m->cmd, &call->err);
+	int r;
 
 	*ret_cmd = cmd;
 	if (!cmd)
@@ -160,7 +162,10 @@ static int run_request(struct server_conn *c, const struct ctl_request_msg *m,
 	if (!may_read(c) || ((cmd->flags & CMD_WRITE) && !server_may_write(c)))
 		return ctl_fail(&call->err, CTL_E_DENIED, "%s: not permitted for uid %u", cmd->name,
 				(unsigned int)c->peer.uid);
-	return cmd_run(cmd, call);
+	PROBE(command_begin, cmd->name, c->peer.pid, c->peer.uid);
+	r = cmd_run(cmd, call);
+	PROBE(command_end, cmd->name, c->peer.pid, r);
+	return r;
 }
 
 static void on_line(struct server_conn *c, const char *line, size_t len)

@@ -34,6 +34,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "base/probe.h"
 #include "daemon/inspect.h"
 #include "daemon/xmit.h"
 #include "port/bufops.h"
@@ -152,6 +153,7 @@ static uint32_t serve(struct worker *w, struct worker_port *wp, uint64_t now_ns)
 	n = wp->port->driver->rx(wp->port, &w->batch);
 	if (n == 0)
 		return 0;
+	PROBE(rx, wp->port->name, n);
 	bp = likely(wp->bp) ? wp->bp : bridge_port(wb->br, w->batch.in_port);
 	if (unlikely(!bp)) {
 		bridge_disown(wb->br, &w->batch);
@@ -184,8 +186,10 @@ static void flush_touched(struct worker *w)
 		struct worker_port *wp = w->touched[i];
 
 		wp->touched = false;
-		if (wp->port && wp->port->driver->flush)
-			wp->port->driver->flush(wp->port);
+		if (!wp->port || !wp->port->driver->flush)
+			continue;
+		PROBE(flush, wp->port->name);
+		wp->port->driver->flush(wp->port);
 	}
 	w->n_touched = 0;
 }
@@ -363,6 +367,7 @@ static int sleep_timeout_ms(const struct worker *w, uint64_t until_ns, uint64_t 
 static uint64_t sleep_for_work(struct worker *w, uint64_t now_ns)
 {
 	uint64_t woke_ns, until_ns = next_needed_tick(w);
+	int timeout_ms;
 
 	if (w->stopping || arm_ports(w) || !arm_programs(w, now_ns, &until_ns) ||
 	    atomic_load(&w->called)) {
@@ -370,12 +375,15 @@ static uint64_t sleep_for_work(struct worker *w, uint64_t now_ns)
 		return clock_now_ns();
 	}
 	w->stats.sleeps++;
-	wait_events(w, sleep_timeout_ms(w, until_ns, now_ns));
+	timeout_ms = sleep_timeout_ms(w, until_ns, now_ns);
+	PROBE(worker_sleep, w->id, timeout_ms);
+	wait_events(w, timeout_ms);
 	if (unlikely(w->n_held)) /* its port may have woken us, and not the program */
 		sched_yield();
 	wake_programs(w);
 	woke_ns = clock_now_ns();
 	w->stats.sleep_ns += woke_ns - now_ns;
+	PROBE(worker_wake, w->id, woke_ns - now_ns);
 	return woke_ns;
 }
 

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/probe.h"
+
 _Static_assert(XMIT_SHARED % 64 == 0, "a bit per frame, in whole words");
 
 void xmit_init(struct xmit *x, const struct buf_ops *bufs, const struct batch *batch,
@@ -62,9 +64,11 @@ static void hand_over(struct xmit *x, struct worker_port *wp, struct frame *cons
 	sent = p->driver->tx(p, frames, n);
 	/* A queue that is full may have room once it was kicked. */
 	if (sent < n && p->driver->flush) {
+		PROBE(flush, p->name);
 		p->driver->flush(p);
 		sent += p->driver->tx(p, frames + sent, n - sent);
 	}
+	PROBE(tx, p->name, n, sent);
 	for (uint32_t i = 0; i < sent; i++)
 		bytes += frames[i]->len;
 	for (uint32_t i = 0; unlikely(x->trace) && i < sent; i++)

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/probe.h"
+
 /* A driver's file and its line here go together. */
 static const struct port_driver *const drivers[] = {
 	&port_driver_mem, &port_driver_pcap, &port_driver_packet,
@@ -21,6 +23,7 @@ void port_drop(struct port *p, enum drop_reason r, const uint8_t *data, uint32_t
 	       uint32_t len)
 {
 	p->drops.n[r]++;
+	PROBE(drop, p->name, r, drop_name(r), len);
 	drop_note(p->drop_log, p->drop_port, r, data, caplen, len);
 }
 
