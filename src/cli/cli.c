@@ -163,7 +163,7 @@ static int cannot_connect(struct cli *c, struct viaduct_error *err)
 		snprintf(err->text + len, sizeof(err->text) - len,
 			 "; `viaduct addbr br0` starts one");
 	cli_error(c, err);
-	return err->code == CTL_E_DENIED ? CLI_FAILED : CLI_NO_DAEMON;
+	return err->code == CTL_E_DENIED || err->code == CTL_E_BUSY ? CLI_FAILED : CLI_NO_DAEMON;
 }
 
 int cli_connect(struct cli *c, bool may_start)

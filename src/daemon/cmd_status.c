@@ -186,15 +186,18 @@ static int monitor(struct cmd_call *c)
 			groups |= SERVER_LINK;
 		else if (!strcmp(g, "stp"))
 			groups |= SERVER_STP;
+		else if (!strcmp(g, "config"))
+			groups |= SERVER_CONFIG;
 		else if (!strcmp(g, "all"))
 			groups |= SERVER_ALL;
 		else
 			return ctl_fail(&c->err, CTL_E_VALUE,
-					"monitor: no group %.32s (fdb, link, stp, all)", g);
+					"monitor: no group %.32s (fdb, link, stp, config, all)", g);
 	}
+	if (c->conn && !server_monitor(c->conn, groups ? groups : SERVER_ALL, c->id))
+		return ctl_fail(&c->err, CTL_E_BUSY,
+				"monitor: the daemon has as many monitors as it takes");
 	c->monitor = true;
-	if (c->conn)
-		server_monitor(c->conn, groups ? groups : SERVER_ALL, c->id);
 	return 0;
 }
 

@@ -2,9 +2,17 @@
 /*
  * A connection reads while it has nothing long to say: while a stream (a long answer) runs,
  * requests wait in the socket. A stream is continued when less than STREAM_LOW bytes wait, so a
- * dump of a million rows needs little memory. While events of an answer that goes on come (struct
- * cmd_live), what the client sends ends it; events that find LIVE_MAX bytes waiting are lost. Any
- * other answers pile up to CTL_BACKLOG_MAX; then the client is considered gone.
+ * dump of a million rows needs little memory. A client that sends requests and does not read the
+ * answers finds that nobody reads its requests, either. An answer of more than CTL_BACKLOG_MAX
+ * means that the client is considered gone. While events of an answer that goes on come (struct
+ * cmd_live), what the client sends ends it; events that find LIVE_MAX bytes waiting are lost.
+ *
+ * Events come unasked: for a monitor that does not read they are counted instead when more than
+ * EVENTS_BACKLOG wait, and it is told so before the next one. So a thousand of them cannot eat the
+ * daemon's memory.
+ *
+ * Connections that are one too many get a sentence. Others than monitors are short, so monitors
+ * cannot take all places; and only root can take the last ones.
  */
 #include "daemon/server.h"
 
@@ -20,22 +28,27 @@
 #include "base/probe.h"
 #include "daemon/cmd.h"
 #include "daemon/events.h"
+#include "sys/clock.h"
 #include "sys/loop.h"
 #include "sys/sock.h"
 #include "wire/msg.h"
 
 LOG_MODULE("daemon/server");
 
-#define CONNS_MAX  256u
-#define STREAM_LOW 65536u
-#define LIVE_MAX   (1u << 20) /* bytes of events that may wait for a client */
-#define READ_TURN  262144u    /* bytes of one client before others get their turn */
+#define CONNS_MAX      256u
+#define CONNS_ROOT     16u /* of them only for those who may change something */
+#define MONITORS_MAX   192u
+#define STREAM_LOW     65536u
+#define LIVE_MAX       (1u << 20) /* bytes of events that may wait for a client */
+#define EVENTS_BACKLOG 262144u
+#define READ_TURN      262144u /* bytes of one client before others get their turn */
 
 struct server {
 	struct daemon *d;
 	struct loop_source *source;
 	struct list conns;
-	uint32_t n_conns;
+	uint32_t n_conns, n_monitors;
+	struct limit refused; /* of complaints about clients that were refused */
 	int fd;
 	char *path;
 };
@@ -51,6 +64,7 @@ struct server_conn {
 	struct cmd_call call; /* the request that a stream answers */
 	unsigned int groups;  /* monitor of these */
 	int64_t monitor_id;
+	uint64_t n_lost; /* events that it was not sent, and was not told of */
 	int fd;
 	bool closing; /* when out is empty */
 	bool broken;  /* now */
@@ -115,16 +129,27 @@ static void flush(struct server_conn *c)
 		else
 			c->out_start += (size_t)n;
 	}
-	if (c->out_start == c->out_end)
-		c->out_start = c->out_end = 0;
+	if (c->out_start < c->out_end)
+		return;
+	c->out_start = c->out_end = 0;
+	if (c->out_cap > STREAM_LOW) {
+		free(c->out);
+		c->out = NULL;
+		c->out_cap = 0;
+	}
 }
 
 /* ---- requests ---- */
 
-bool server_may_write(const struct server_conn *c)
+static bool is_root(const struct sock_peer *peer)
 {
 	/* In a user namespace without a mapping for root, the daemon's own user is root. */
-	return c->peer.uid == 0 || c->peer.uid == geteuid();
+	return peer->uid == 0 || peer->uid == geteuid();
+}
+
+bool server_may_write(const struct server_conn *c)
+{
+	return is_root(&c->peer);
 }
 
 static bool may_read(const struct server_conn *c)
@@ -214,10 +239,16 @@ static void give_up(struct server_conn *c, bool too_long)
 	c->closing = true;
 }
 
-/* May the next request begin? */
-static bool is_idle(const struct server_conn *c)
+/* The next request may run: the answers before it have nearly been read. */
+static bool may_serve(const struct server_conn *c)
 {
-	return !c->call.stream && !c->call.live && !c->broken;
+	return !c->call.stream && !c->call.live && !c->broken && server_backlog(c) < STREAM_LOW;
+}
+
+/* Is it of interest what the client sends? */
+static bool listens(const struct server_conn *c)
+{
+	return c->call.live ? !c->broken : may_serve(c);
 }
 
 /* Reads at most a turn's worth. */
@@ -225,7 +256,7 @@ static void receive(struct server_conn *c)
 {
 	size_t total = 0;
 
-	while (total < READ_TURN && !c->broken && !c->closing && !c->call.stream) {
+	while (total < READ_TURN && !c->closing && listens(c)) {
 		size_t room, len;
 		char *p, *line;
 		ssize_t n;
@@ -251,7 +282,7 @@ static void receive(struct server_conn *c)
 		ctl_lines_filled(&c->in, (size_t)n);
 		if (c->call.live)
 			c->call.live->stop(c->call.live);
-		while (is_idle(c) && (line = ctl_lines_next(&c->in, &len)))
+		while (may_serve(c) && (line = ctl_lines_next(&c->in, &len)))
 			on_line(c, line, len);
 	}
 }
@@ -283,8 +314,10 @@ static void conn_free(struct server_conn *c)
 	ctl_lines_deinit(&c->in);
 	free(c->out);
 	close(c->fd);
-	if (c->groups)
+	if (c->groups) {
+		s->n_monitors--;
 		update_wanted(s);
+	}
 	free(c);
 }
 
@@ -294,8 +327,28 @@ static void catch_up(struct server_conn *c)
 	size_t len;
 	char *line;
 
-	while (is_idle(c) && (line = ctl_lines_next(&c->in, &len)))
+	while (may_serve(c) && (line = ctl_lines_next(&c->in, &len)))
 		on_line(c, line, len);
+}
+
+/* A message about events that were not sent. */
+static void tell_lost(struct server_conn *c)
+{
+	const uint64_t n = c->n_lost;
+
+	c->n_lost = 0;
+	server_send(c, ctl_event(c->monitor_id,
+				 json_pack("{s:f, s:s, s:s, s:s, s:I}", "time", clock_wall_s(),
+					   "group", "daemon", "kind", "lost", "where", "client",
+					   "count", (json_int_t)n)));
+}
+
+/* Something that can go on now, and has not. */
+static bool has_more(const struct server_conn *c)
+{
+	if (c->broken || server_backlog(c) >= STREAM_LOW)
+		return false;
+	return c->call.stream || ctl_lines_pending(&c->in);
 }
 
 /* Everything that can be done without waiting. May free c. */
@@ -309,12 +362,16 @@ static void pump(struct server_conn *c)
 		if (!c->call.stream)
 			catch_up(c);
 		flush(c);
-	} while (c->call.stream && server_backlog(c) < STREAM_LOW && !c->broken);
+		if (c->n_lost && server_backlog(c) == 0 && !c->broken) {
+			tell_lost(c);
+			flush(c);
+		}
+	} while (has_more(c));
 	if (c->broken || (c->closing && server_backlog(c) == 0 && !c->call.stream)) {
 		conn_free(c);
 		return;
 	}
-	if (!c->closing && !c->call.stream)
+	if (!c->closing && listens(c))
 		wanted |= LOOP_READ;
 	if (server_backlog(c) > 0)
 		wanted |= LOOP_WRITE;
@@ -336,27 +393,65 @@ static void greet(struct server_conn *c)
 	pump(c);
 }
 
+/* Why this peer gets no connection; NULL: it gets one. */
+static const char *refuses(const struct server *s, const struct sock_peer *peer)
+{
+	if (s->n_conns >= CONNS_MAX)
+		return "as many clients as it takes are connected";
+	if (s->n_conns >= CONNS_MAX - CONNS_ROOT && !is_root(peer))
+		return "the last connections are for root";
+	return NULL;
+}
+
+/* One line instead of the greeting, as far as the socket takes it, and that was it. */
+static void refuse(struct server *s, int fd, const struct sock_peer *peer, const char *why)
+{
+	struct ctl_error err;
+	uint64_t suppressed;
+	size_t len;
+	char *line;
+
+	ctl_fail(&err, CTL_E_BUSY, "viaductd: %s (%u)", why, s->n_conns);
+	ctl_hint(&err, "end a `viaduct monitor` that nobody reads");
+	line = ctl_encode(ctl_error_reply(0, &err), &len);
+	if (line && send(fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		log_debug("client pid=%d: %s", (int)peer->pid, err_text(-errno));
+	free(line);
+	close(fd);
+	if (limit_take(&s->refused, clock_now_ns(), &suppressed))
+		log_warn("control socket: client pid=%d uid=%u was refused, %s (%llu more before)",
+			 (int)peer->pid, (unsigned int)peer->uid, why,
+			 (unsigned long long)suppressed);
+}
+
 static void on_accept(void *ctx, unsigned int events)
 {
 	struct server *s = ctx;
 	struct server_conn *c;
+	struct sock_peer peer = {0};
 	int fd = sock_accept(s->fd);
+	const char *why;
 
 	if (fd < 0)
 		return;
-	c = s->n_conns < CONNS_MAX ? calloc(1, sizeof(*c)) : NULL;
-	if (!c) {
-		log_warn("control socket: a client was refused, %u are connected", s->n_conns);
+	if (sock_peer(fd, s->d->group, &peer)) {
 		close(fd);
+		return;
+	}
+	why = refuses(s, &peer);
+	c = why ? NULL : calloc(1, sizeof(*c));
+	if (!c) {
+		refuse(s, fd, &peer, why ? why : "no memory");
 		return;
 	}
 	c->s = s;
 	c->fd = fd;
+	c->peer = peer;
 	ctl_lines_init(&c->in, CTL_LINE_MAX);
 	list_append(&s->conns, &c->node);
 	s->n_conns++;
 	c->source = loop_fd(s->d->loop, fd, LOOP_READ, on_conn, c);
-	if (!c->source || sock_peer(fd, s->d->group, &c->peer))
+	if (!c->source)
 		conn_free(c);
 	else
 		greet(c);
@@ -400,6 +495,16 @@ struct server *server_free(struct server *s)
 	return NULL;
 }
 
+/* How many events somebody misses who does not get this one. */
+static uint64_t missed_with(const json_t *event)
+{
+	const char *kind = json_string_value(json_object_get(event, "kind"));
+
+	if (strcmp(kind, "lost"))
+		return 1;
+	return (uint64_t)json_integer_value(json_object_get(event, "count"));
+}
+
 void server_event(struct server *s, enum server_group group, json_t *event)
 {
 	list_for_each_safe (i, &s->conns) {
@@ -407,6 +512,12 @@ void server_event(struct server *s, enum server_group group, json_t *event)
 
 		if (!(c->groups & group))
 			continue;
+		if (server_backlog(c) >= EVENTS_BACKLOG) {
+			c->n_lost += missed_with(event);
+			continue;
+		}
+		if (c->n_lost)
+			tell_lost(c);
 		server_send(c, ctl_event(c->monitor_id, json_incref(event)));
 		/* Not pumped here: that could free the connection whose command caused the event.
 		 */
@@ -415,11 +526,15 @@ void server_event(struct server *s, enum server_group group, json_t *event)
 	json_decref(event);
 }
 
-void server_monitor(struct server_conn *c, unsigned int groups, int64_t id)
+bool server_monitor(struct server_conn *c, unsigned int groups, int64_t id)
 {
+	if (!c->groups && c->s->n_monitors >= MONITORS_MAX)
+		return false;
+	c->s->n_monitors += !c->groups;
 	c->groups |= groups;
 	c->monitor_id = id;
 	update_wanted(c->s);
+	return true;
 }
 
 bool server_live_send(struct server_conn *c, json_t *event)

@@ -15,17 +15,30 @@ struct daemon;
 struct server;
 struct server_conn;
 
-enum server_group { SERVER_FDB = 1, SERVER_LINK = 2, SERVER_STP = 4, SERVER_ALL = 7 };
+/* SERVER_ALL: an event for every monitor, whatever it asked for. */
+enum server_group {
+	SERVER_FDB = 1,
+	SERVER_LINK = 2,
+	SERVER_STP = 4,
+	SERVER_CONFIG = 8,
+	SERVER_ALL = 15
+};
 
 /* Listens at path. NULL after a sentence in the log. */
 struct server *server_new(struct daemon *d, const char *path);
 /* Closes all connections, sending what the sockets still take, and removes the socket. */
 struct server *server_free(struct server *s);
 
-/* Sends an event to all monitors of the group; steals it. */
+/*
+ * Sends an event to all monitors of the group; steals it. One that is too far behind does not get
+ * it, and is told later how many it has missed.
+ */
 void server_event(struct server *s, enum server_group group, json_t *event);
-/* Makes the connection a monitor of these groups (enum server_group), as request `id`. */
-void server_monitor(struct server_conn *c, unsigned int groups, int64_t id);
+/*
+ * Makes the connection a monitor of these groups (enum server_group), as request `id`. False: there
+ * are too many monitors.
+ */
+bool server_monitor(struct server_conn *c, unsigned int groups, int64_t id);
 /* Queues one message; steals it. */
 void server_send(struct server_conn *c, json_t *msg);
 /* May the client change things? */

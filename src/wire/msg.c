@@ -148,6 +148,11 @@ char *ctl_lines_next(struct ctl_lines *l, size_t *ret_len)
 	return line;
 }
 
+bool ctl_lines_pending(const struct ctl_lines *l)
+{
+	return l->scanned < l->end && memchr(l->buf + l->scanned, '\n', l->end - l->scanned);
+}
+
 /* ---- building ---- */
 
 json_t *ctl_greeting(const char *version, int64_t pid, uint64_t netns)

@@ -32,6 +32,7 @@
 	X(105, E_INTERNAL, "unexpected failure, with the errno's text")                            \
 	X(106, E_NETNS, "client and daemon live in different network namespaces")                  \
 	X(107, E_NO_DAEMON, "no daemon answers (said by clients, never by the daemon)")            \
+	X(108, E_BUSY, "the daemon has as many clients, or monitors, as it takes")                 \
 	X(200, E_BRIDGE_NONE, "no such bridge")                                                    \
 	X(201, E_BRIDGE_EXISTS, "a bridge or device of that name exists")                          \
 	X(202, E_NAME, "not usable as an interface name")                                          \
@@ -114,6 +115,8 @@ void ctl_lines_filled(struct ctl_lines *l, size_t n);
  * there is none yet. Valid until the next call of ctl_lines_room().
  */
 char *ctl_lines_next(struct ctl_lines *l, size_t *ret_len);
+/* Is there a whole line that ctl_lines_next() would give? */
+bool ctl_lines_pending(const struct ctl_lines *l);
 
 /* ---- building; each returns a new message, NULL when there is no memory ---- */
 

@@ -32,16 +32,20 @@ static void lines_split_anywhere(void **state)
 
 	ctl_lines_init(&l, 64);
 	for (size_t i = 0; i < 4; i++) {
+		assert_false(ctl_lines_pending(&l));
 		assert_null(ctl_lines_next(&l, &len));
 		feed(&l, &text[i], 1);
 	}
+	assert_true(ctl_lines_pending(&l));
 	assert_string_equal(ctl_lines_next(&l, &len), "one");
 	feed(&l, text + 4, sizeof(text) - 5);
 	assert_string_equal(ctl_lines_next(&l, &len), "two");
 	assert_int_equal(len, 3);
 	assert_string_equal(ctl_lines_next(&l, &len), "");
+	assert_false(ctl_lines_pending(&l));
 	assert_null(ctl_lines_next(&l, &len));
 	feed(&l, "th\n", 3);
+	assert_true(ctl_lines_pending(&l));
 	assert_string_equal(ctl_lines_next(&l, &len), "fourth");
 	ctl_lines_deinit(&l);
 }
