@@ -196,7 +196,7 @@ static const struct arg_spec args_explain[] = {
 static const struct arg_spec args_doctor[] = {
 	{"bridge", NULL, ARG_ANY, 0, "BR"}, {"for", "for", ARG_UINT, 0, "SECONDS"}, END};
 static const struct arg_spec args_monitor[] = {
-	{"group", NULL, ARG_CHOICE, 0, NULL, "fdb|link|stp|all"}, END};
+	{"group", NULL, ARG_CHOICE, 0, NULL, "fdb|link|stp|config|all"}, END};
 static const struct arg_spec args_log[] = {
 	{"module", NULL, ARG_TEXT, ARG_REQUIRED, "MODULE|all"},
 	{"level", NULL, ARG_CHOICE, ARG_REQUIRED, NULL, "err|warn|info|debug"},

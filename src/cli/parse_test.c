@@ -160,7 +160,7 @@ static void usage_lines(void **state)
 		"fdb flush br BR|dev DEV [vlan VLAN] [all]",
 		"fdb show [br BR|dev DEV|brport DEV] [vlan VLAN] [learned|static|sticky|local]",
 		"fdb get MAC br BR [vlan VLAN]",
-		"monitor [fdb|link|stp|all]",
+		"monitor [fdb|link|stp|config|all]",
 		"link show [DEV]",
 	};
 	char buf[1024];

@@ -27,7 +27,8 @@ static void print_time(struct cli *c, const json_t *event)
 static enum style kind_style(const char *kind)
 {
 	if (!strcmp(kind, "down") || !strcmp(kind, "vanished") || !strcmp(kind, "full") ||
-	    !strcmp(kind, "own-source") || !strcmp(kind, "stall"))
+	    !strcmp(kind, "own-source") || !strcmp(kind, "stall") || !strcmp(kind, "lost") ||
+	    !strcmp(kind, "stop") || !strcmp(kind, "reload-failed"))
 		return STYLE_BAD;
 	if (!strcmp(kind, "up") || !strcmp(kind, "returned") || !strcmp(kind, "return"))
 		return STYLE_GOOD;
@@ -51,12 +52,31 @@ static void print_program(struct cli *c, const json_t *event)
 	}
 }
 
+/* One member; an object as its members, an array as its elements. */
+static void print_member(struct cli *c, const char *key, json_t *v)
+{
+	char safe[256];
+	const char *inner;
+	json_t *of;
+	size_t i;
+
+	if (json_is_string(v))
+		fprintf(c->out, " %s=%s", key, text_safe(json_string_value(v), safe, sizeof(safe)));
+	else if (json_is_integer(v))
+		fprintf(c->out, " %s=%lld", key, (long long)json_integer_value(v));
+	else if (json_is_boolean(v))
+		fprintf(c->out, " %s=%s", key, json_is_true(v) ? "on" : "off");
+	else if (json_is_object(v))
+		json_object_foreach(v, inner, of) print_member(c, inner, of);
+	else
+		json_array_foreach(v, i, of) print_member(c, key, of);
+}
+
 /* What else the event says: every member that has no place of its own in the line. */
 static void print_rest(struct cli *c, json_t *event)
 {
 	static const char *const placed[] = {"time", "group",  "kind",      "bridge",
 					     "mac",  "ifname", "old_ifname"};
-	char safe[128];
 	const char *key;
 	json_t *v;
 
@@ -66,13 +86,8 @@ static void print_rest(struct cli *c, json_t *event)
 
 		for (size_t i = 0; i < array_size(placed); i++)
 			done = done || !strcmp(key, placed[i]);
-		if (done || (json_is_integer(v) && json_integer_value(v) == 0))
-			continue;
-		if (json_is_string(v))
-			fprintf(c->out, " %s=%s", key,
-				text_safe(json_string_value(v), safe, sizeof(safe)));
-		else if (json_is_integer(v))
-			fprintf(c->out, " %s=%lld", key, (long long)json_integer_value(v));
+		if (!done && !(json_is_integer(v) && json_integer_value(v) == 0))
+			print_member(c, key, v);
 	}
 }
 

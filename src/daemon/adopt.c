@@ -381,6 +381,7 @@ static void follow_state(struct vport *vp, const struct netlink_link *l)
 	worker_call(vp->vb->w, set_state, &job);
 	log_info("port %s: the kernel's spanning tree %s it", vp->name,
 		 job.forwarding ? "opened" : "closed");
+	events_state(vp->vb->d, vp->vb, vp->name, vp->wp.bp->state);
 }
 
 static void warn_uninspected(const struct adopted *ad, const char *member,

@@ -421,9 +421,11 @@ static void set_in_worker(void *arg)
 int bridges_set(struct vbridge *vb, const json_t *values, struct ctl_error *err)
 {
 	struct set_job job = {vb, values, 0};
+	json_t *before = bridges_get(vb);
 
 	worker_call(vb->w, set_in_worker, &job);
 	events_drain(vb->d->events);
+	events_changed(vb->d, "bridge", vb, NULL, before, bridges_get(vb));
 	if (!job.r)
 		return 0;
 	return ctl_fail(err, CTL_E_INTERNAL, "bridge %s: VLAN counters: %s", vb->name,

@@ -5,6 +5,7 @@
 #include "base/compiler.h"
 #include "daemon/cmd.h"
 #include "daemon/config.h"
+#include "daemon/events.h"
 #include "daemon/plan.h"
 
 static const struct key args[] = {
@@ -45,7 +46,10 @@ static int config_reload(struct cmd_call *c)
 	json_t *changes = NULL;
 	int r = read_config(c, &conf);
 
-	if (!r)
+	if (r)
+		events_config(c->d, "reload-failed", NULL, NULL,
+			      json_pack("{s:s}", "text", c->err.text));
+	else
 		r = plan_apply(c->d, conf, &changes, &c->err);
 	if (!r)
 		c->result = json_pack("{s:o}", "changes", changes);

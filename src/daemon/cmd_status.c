@@ -225,6 +225,9 @@ static int log_set(struct cmd_call *c)
 				cmd_arg(c, "level"));
 	if (log_set_level(module, (enum log_level)level))
 		return no_module(c, module);
+	events_config(c->d, "log", NULL, NULL,
+		      json_pack("{s:s, s:s}", "module", module ? module : "all", "level",
+				cmd_arg(c, "level")));
 	return 0;
 }
 

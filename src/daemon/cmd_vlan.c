@@ -8,6 +8,7 @@
 #include "base/compiler.h"
 #include "daemon/bridges.h"
 #include "daemon/cmd.h"
+#include "daemon/events.h"
 #include "daemon/ports.h"
 #include "daemon/vlans.h"
 
@@ -90,6 +91,17 @@ static void del_in_worker(void *arg)
 	ch->n = bridge_vlan_del(ch->vp->vb->br, ch->vp->wp.bp, ch->first, ch->last);
 }
 
+static void run_change(struct change *ch, worker_fn *fn)
+{
+	const struct vport *vp = ch->vp;
+
+	worker_call(vp->vb->w, fn, ch);
+	if (ch->n > 0)
+		events_config(
+			vp->vb->d, vp->host ? "bridge" : "port", vp->vb, vp->name,
+			json_pack("{s:{s:o}}", "changed", "vlans", vlans_text(&vp->wp.bp->vlans)));
+}
+
 static int parse_change(struct cmd_call *c, const char *verb, struct change *ch)
 {
 	char object[32];
@@ -116,7 +128,7 @@ static int vlan_add_cmd(struct cmd_call *c)
 		return r;
 	ch.flags = (cmd_arg_bool(c, "pvid") ? VLAN_PVID : 0) |
 		   (cmd_arg_bool(c, "untagged") ? VLAN_UNTAGGED : 0);
-	worker_call(ch.vp->vb->w, add_in_worker, &ch);
+	run_change(&ch, add_in_worker);
 	c->result = json_pack("{s:i}", "changed", (int)ch.n);
 	return 0;
 }
@@ -128,7 +140,7 @@ static int vlan_del_cmd(struct cmd_call *c)
 
 	if (r)
 		return r;
-	worker_call(ch.vp->vb->w, del_in_worker, &ch);
+	run_change(&ch, del_in_worker);
 	c->result = json_pack("{s:i}", "changed", (int)ch.n);
 	return 0;
 }

@@ -353,10 +353,14 @@ static void on_hup(void *ctx, unsigned int events)
 		log_warn("config: no file to read again");
 		return;
 	}
-	if (config_load(d->config_path, &c, &err) || plan_apply(d, c, NULL, &err))
+	if (config_load(d->config_path, &c, &err)) {
 		log_err("%s; nothing was changed", err.text);
-	else
+		events_config(d, "reload-failed", NULL, NULL, json_pack("{s:s}", "text", err.text));
+	} else if (plan_apply(d, c, NULL, &err)) {
+		log_err("%s; nothing was changed", err.text);
+	} else {
 		log_info("config: %s applied", d->config_path);
+	}
 }
 
 static void do_nothing(void *arg)
@@ -472,6 +476,7 @@ void daemon_run(struct daemon *d)
 {
 	loop_run(d->loop);
 	log_info("viaductd: ending, devices are put back");
+	events_daemon(d, "stop", json_pack("{s:i}", "pid", (int)getpid()));
 }
 
 void daemon_shutdown(struct daemon *d)

@@ -10,6 +10,7 @@
 #include "daemon/adopt.h"
 #include "daemon/bridges.h"
 #include "daemon/endpoint.h"
+#include "daemon/events.h"
 #include "daemon/expression.h"
 #include "daemon/keys.h"
 #include "daemon/netmap_sock.h"
@@ -190,6 +191,7 @@ int diversion_set(struct vbridge *vb, const json_t *values, struct ctl_error *er
 	struct expression *filter = NULL, *exempt = NULL;
 	bool has_filter = false, has_exempt = false, has_access = false;
 	struct access *access = NULL;
+	json_t *before;
 	char object[32];
 	int r;
 
@@ -212,6 +214,7 @@ int diversion_set(struct vbridge *vb, const json_t *values, struct ctl_error *er
 		job.s.filter = match_of(filter);
 	if (has_exempt)
 		job.s.exempt = match_of(exempt);
+	before = diversion_get(vb);
 	/* commit */
 	if (rings)
 		vb->n_rings = (uint32_t)json_integer_value(rings);
@@ -229,5 +232,6 @@ int diversion_set(struct vbridge *vb, const json_t *values, struct ctl_error *er
 		vb->access = access;
 		netmap_sock_follow(vb->d->netmap_sock);
 	}
+	events_changed(vb->d, "intercept", vb, NULL, before, diversion_get(vb));
 	return 0;
 }

@@ -33,6 +33,7 @@ struct event {
 struct events {
 	struct daemon *d;
 	struct loop_source *bell;
+	uint64_t lost_told;    /* main thread's: what monitors know of */
 	_Atomic bool want_fdb; /* of the spanning tree they are always wanted: they are few */
 	pthread_mutex_t lock;  /* for the rest */
 	uint32_t head, tail;
@@ -255,19 +256,42 @@ static void send_stp_event(struct events *e, const struct event *ev)
 	server_event(e->d->server, SERVER_STP, j);
 }
 
+/* Address or MTU of the bridge itself. */
+static void follow_told(struct events *e, const struct event *ev)
+{
+	char mac[MAC_TEXT_SIZE];
+	json_t *more = ev->e.kind == BRIDGE_MTU_CHANGED
+			       ? json_pack("{s:i}", "mtu", (int)ev->e.mtu)
+			       : json_pack("{s:s}", "address", mac_format(ev->e.mac, mac));
+
+	events_link_more(e->d, kinds[ev->e.kind], ev->vb, NULL, more);
+}
+
 static void handle(struct events *e, const struct event *ev)
 {
 	if (ev->to_log)
 		log_event(ev);
 	if (ev->e.kind == BRIDGE_MAC_CHANGED || ev->e.kind == BRIDGE_MTU_CHANGED) {
 		bridges_follow(ev->vb);
-		events_link(e->d, kinds[ev->e.kind], ev->vb, NULL);
+		follow_told(e, ev);
 		return;
 	}
 	if (ev->e.kind >= BRIDGE_STP_ROLE)
 		send_stp_event(e, ev);
 	else if (atomic_load(&e->want_fdb))
 		send_fdb_event(e, ev);
+}
+
+/* Those that found the queue full, since the last time. */
+static void tell_lost(struct events *e)
+{
+	const uint64_t lost = events_lost(e), n = lost - e->lost_told;
+
+	if (n == 0)
+		return;
+	e->lost_told = lost;
+	events_daemon(e->d, "lost",
+		      json_pack("{s:s, s:I}", "where", "queue", "count", (json_int_t)n));
 }
 
 void events_drain(struct events *e)
@@ -282,30 +306,84 @@ void events_drain(struct events *e)
 			ev = e->queue[e->tail++ % QUEUE_SIZE];
 		pthread_mutex_unlock(&e->lock);
 		if (!have)
-			return;
+			break;
 		handle(e, &ev);
 	}
+	tell_lost(e);
 }
 
-static json_t *link_event(const char *kind, const struct vbridge *vb, const char *ifname)
+static json_t *event_of(const char *group, const char *kind, const struct vbridge *vb,
+			const char *ifname)
 {
-	return json_pack("{s:f, s:s, s:s, s:s, s:s}", "time", clock_wall_s(), "group", "link",
-			 "kind", kind, "bridge", vb->name, "ifname", ifname ? ifname : vb->name);
+	json_t *j =
+		json_pack("{s:f, s:s, s:s}", "time", clock_wall_s(), "group", group, "kind", kind);
+
+	if (vb) {
+		json_object_set_new(j, "bridge", json_string(vb->name));
+		json_object_set_new(j, "ifname", json_string(ifname ? ifname : vb->name));
+	}
+	return j;
+}
+
+/* Steals j and more, which may be NULL. */
+static void send_event(struct daemon *d, enum server_group group, json_t *j, json_t *more)
+{
+	if (more)
+		json_object_update_new(j, more);
+	if (d->server)
+		server_event(d->server, group, j);
+	else
+		json_decref(j);
 }
 
 void events_link(struct daemon *d, const char *kind, const struct vbridge *vb, const char *ifname)
 {
-	if (d->server)
-		server_event(d->server, SERVER_LINK, link_event(kind, vb, ifname));
+	events_link_more(d, kind, vb, ifname, NULL);
+}
+
+void events_link_more(struct daemon *d, const char *kind, const struct vbridge *vb,
+		      const char *ifname, json_t *more)
+{
+	send_event(d, SERVER_LINK, event_of("link", kind, vb, ifname), more);
 }
 
 void events_program(struct daemon *d, const char *kind, const struct vbridge *vb, json_t *more)
 {
-	json_t *j = link_event(kind, vb, NULL);
+	events_link_more(d, kind, vb, NULL, more);
+}
 
-	json_object_update_new(j, more);
-	if (d->server)
-		server_event(d->server, SERVER_LINK, j);
-	else
-		json_decref(j);
+void events_config(struct daemon *d, const char *kind, const struct vbridge *vb, const char *ifname,
+		   json_t *more)
+{
+	send_event(d, SERVER_CONFIG, event_of("config", kind, vb, ifname), more);
+}
+
+void events_changed(struct daemon *d, const char *kind, const struct vbridge *vb,
+		    const char *ifname, json_t *before, json_t *after)
+{
+	json_t *changed = json_object(), *v;
+	const char *key;
+
+	json_object_foreach(after, key, v)
+	{
+		if (!json_equal(v, json_object_get(before, key)))
+			json_object_set(changed, key, v);
+	}
+	if (json_object_size(changed) > 0)
+		events_config(d, kind, vb, ifname, json_pack("{s:O}", "changed", changed));
+	json_decref(changed);
+	json_decref(before);
+	json_decref(after);
+}
+
+void events_state(struct daemon *d, const struct vbridge *vb, const char *ifname,
+		  enum bport_state state)
+{
+	send_event(d, SERVER_STP, event_of("stp", "state", vb, ifname),
+		   json_pack("{s:s}", "state", bport_state_name(state)));
+}
+
+void events_daemon(struct daemon *d, const char *kind, json_t *more)
+{
+	send_event(d, SERVER_ALL, event_of("daemon", kind, NULL, NULL), more);
 }

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "daemon/bridges.h"
+#include "daemon/events.h"
 #include "daemon/expression.h"
 #include "daemon/keys.h"
 #include "daemon/mirror_end.h"
@@ -356,6 +357,8 @@ int mirrors_add(struct vbridge *vb, const json_t *mirror, bool replace, struct c
 	if (mirrors_find(vb, name) != json_array_get(vb->mirrors, json_array_size(vb->mirrors) - 1))
 		forget(vb, name); /* the one before it */
 	log_info("bridge %s: mirror %s to %s", vb->name, name, dest_of(mirror));
+	events_config(vb->d, "mirror-add", vb, NULL,
+		      json_pack("{s:s, s:s}", "name", name, "to", text_of(mirror, "to")));
 	return 0;
 }
 
@@ -378,6 +381,7 @@ int mirrors_del(struct vbridge *vb, const char *name, struct ctl_error *err)
 	/* commit */
 	worker_call(vb->w, del_in_worker, &job);
 	mirror_free(job.m);
+	events_config(vb->d, "mirror-del", vb, NULL, json_pack("{s:s}", "name", name));
 	forget(vb, name);
 	return 0;
 }

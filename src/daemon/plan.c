@@ -21,6 +21,7 @@
 #include "daemon/cmd.h"
 #include "daemon/config.h"
 #include "daemon/diversion.h"
+#include "daemon/events.h"
 #include "daemon/keys.h"
 #include "daemon/plan_internal.h"
 #include "daemon/ports.h"
@@ -711,6 +712,8 @@ int plan_apply(struct daemon *d, struct config *c, json_t **ret_changes, struct 
 	if (r) {
 		roll_back(&p);
 		config_free(c);
+		events_config(d, "reload-failed", NULL, NULL,
+			      json_pack("{s:s}", "text", err->text));
 	} else {
 		/* commit */
 		drop_ports(&p, false);
@@ -719,6 +722,7 @@ int plan_apply(struct daemon *d, struct config *c, json_t **ret_changes, struct 
 		do_daemon(&p);
 		config_free(d->config);
 		d->config = c;
+		events_config(d, "reload", NULL, NULL, json_pack("{s:O}", "changes", p.changes));
 	}
 	d->planning = false;
 	if (d->missed_link) {

@@ -483,7 +483,9 @@ int ports_add(struct vbridge *vb, const struct port_request *req, struct vport *
 	log_info("port %s: joined %s driver=%s mode=\"%s\" no=%u", vp->name, vb->name,
 		 vp->port->driver->name, vp->port->mode, vp->wp.bp->no);
 	snapshot_restore(vp);
-	events_link(vb->d, "port-add", vb, vp->name);
+	events_link_more(
+		vb->d, "port-add", vb, vp->name,
+		json_pack("{s:s, s:s}", "driver", vp->port->driver->name, "mode", vp->port->mode));
 	return 0;
 }
 
@@ -633,8 +635,10 @@ static void set_in_worker(void *arg)
 void ports_set(struct vport *vp, const json_t *values)
 {
 	struct set_job job = {vp, values};
+	json_t *before = ports_get(vp);
 
 	worker_call(vp->vb->w, set_in_worker, &job);
+	events_changed(vp->vb->d, "port", vp->vb, vp->name, before, ports_get(vp));
 }
 
 json_t *ports_get(struct vport *vp)
@@ -695,7 +699,9 @@ static void come_back(struct vport *vp, const struct netlink_link *l)
 	}
 	tree_follow_speed(vp);
 	log_info("port %s: its device is back driver=%s", vp->name, vp->port->driver->name);
-	events_link(vp->vb->d, "returned", vp->vb, vp->name);
+	events_link_more(
+		vp->vb->d, "returned", vp->vb, vp->name,
+		json_pack("{s:s, s:s}", "driver", vp->port->driver->name, "mode", vp->port->mode));
 }
 
 static void follow_name(struct vport *vp, const struct netlink_link *l)
@@ -708,6 +714,8 @@ static void follow_name(struct vport *vp, const struct netlink_link *l)
 		return;
 	}
 	log_info("port %s: renamed to %s", vp->name, l->name);
+	events_link_more(vp->vb->d, "renamed", vp->vb, l->name,
+			 json_pack("{s:s}", "old_ifname", vp->name));
 	memset(vp->name, 0, sizeof(vp->name));
 	memcpy(vp->name, l->name, strlen(l->name));
 	worker_call(vp->vb->w, change_name, vp);
@@ -756,6 +764,7 @@ static void follow_device(struct vport *vp, const struct netlink_link *l)
 	bool up = link_is_up(vp, l), was_up = vp->up;
 	uint64_t mac = vp->mac;
 	uint32_t mtu = vp->mtu;
+	char text[MAC_TEXT_SIZE];
 
 	follow_name(vp, l);
 	if (vp->host)
@@ -770,9 +779,11 @@ static void follow_device(struct vport *vp, const struct netlink_link *l)
 		events_link(vp->vb->d, up ? "up" : "down", vp->vb, vp->name);
 	}
 	if (l->mac != mac && !vp->host)
-		events_link(vp->vb->d, "address", vp->vb, vp->name);
+		events_link_more(vp->vb->d, "address", vp->vb, vp->name,
+				 json_pack("{s:s}", "address", mac_format(l->mac, text)));
 	if (l->mtu != mtu && !vp->host)
-		events_link(vp->vb->d, "mtu", vp->vb, vp->name);
+		events_link_more(vp->vb->d, "mtu", vp->vb, vp->name,
+				 json_pack("{s:i}", "mtu", (int)l->mtu));
 }
 
 static struct vport *find_by_index(struct daemon *d, uint32_t ifindex)
@@ -791,6 +802,7 @@ static void follow_gone(struct vport *vp, const struct netlink_link *l)
 	if (l->moved && vp->tap && !vp->host) {
 		/* Its descriptor still works: a TAP made for somebody else's namespace. */
 		log_info("port %s: moved to another network namespace", vp->name);
+		events_link(vp->vb->d, "netns", vp->vb, vp->name);
 		vp->moved = true;
 		vp->ifindex = 0;
 		vp->up = true;

@@ -9,6 +9,7 @@
 #include "base/compiler.h"
 #include "base/log.h"
 #include "daemon/bridges.h"
+#include "daemon/events.h"
 #include "daemon/expression.h"
 #include "daemon/keys.h"
 #include "daemon/ports.h"
@@ -255,6 +256,9 @@ int rules_replace(struct vbridge *vb, enum hook h, json_t *rules, struct ctl_err
 	json_decref(vb->rules[h]);
 	vb->rules[h] = json_deep_copy(rules);
 	log_info("bridge %s: %s has %zu rules", vb->name, hook_name(h), json_array_size(rules));
+	events_config(vb->d, "rules", vb, NULL,
+		      json_pack("{s:s, s:i}", "hook", hook_name(h), "rules",
+				(int)json_array_size(rules)));
 	return 0;
 }
 
