@@ -218,7 +218,7 @@ static inline void look_up(struct bridge *br, struct bport *in, struct frame *f,
 		port = fdb_lookup(br->fdb, f->dst, f->vid, f->dst_hash, &kind);
 	if (TRACED && br->dry_learned && f->dst == f->src)
 		port = in->no;
-	if (TRACED)
+	if (TRACED && unlikely(f->flags & FRAME_TRACED))
 		step_look_up(br, f, port, kind);
 	if (unlikely(port < 0))
 		return;
