@@ -17,7 +17,9 @@
 #include "base/compiler.h"
 #include "base/mac.h"
 #include "bench/features_rules.h"
+#include "bench/features_trace.h"
 #include "core/bridge.h"
+#include "core/trace.h"
 #include "mem/bufpool.h"
 #include "port/bufops.h"
 #include "port/driver.h"
@@ -33,11 +35,16 @@
 
 struct bench;
 
-/* A row. set_up() may be NULL; vlan[i]: frames arrive at side i with this tag, 0: none. */
+/*
+ * A row. set_up() may be NULL; vlan[i]: frames arrive at side i with this tag, 0: none. A row with
+ * undo() has no bridge of its own: both are called around each run with that of `plain`, for what
+ * is so cheap that where things lie in memory would count more.
+ */
 struct feature {
 	const char *name, *text;
 	void (*set_up)(struct bench *b);
 	uint16_t vlan[2];
+	void (*undo)(struct bench *b);
 };
 
 struct side {
@@ -56,8 +63,8 @@ struct bench {
 	struct batch batch;
 	struct egress *out;
 	struct side sides[2];
+	struct trace *trace; /* NULL: none */
 	uint64_t random;
-	double ns[RUNS_MAX];
 };
 
 static void fail(const char *what)
@@ -142,6 +149,32 @@ static void mirrored(struct bench *b)
 	rules_mirror(b->br);
 }
 
+static void trace_none(struct bench *b)
+{
+	b->trace = tracing_set_up(b->br, TRACED_NONE);
+}
+
+static void trace_1000(struct bench *b)
+{
+	b->trace = tracing_set_up(b->br, TRACED_1_1000);
+}
+
+static void trace_all(struct bench *b)
+{
+	b->trace = tracing_set_up(b->br, TRACED_ALL);
+}
+
+static void trace_end(struct bench *b)
+{
+	bridge_set_trace(b->br, NULL);
+	b->trace = trace_free(b->trace);
+}
+
+/* The same as plain: how far two equal rows differ. */
+static void nothing(struct bench *b)
+{
+}
+
 static const struct feature features[] = {
 	{"plain", "no feature", NULL, {0}},
 	{"plain_tagged", "no feature, tagged frames", NULL, {VID, VID}},
@@ -155,8 +188,14 @@ static const struct feature features[] = {
 	{"rules_16_ports", "16 rules for other ports", rules_ports, {0}},
 	{"rules_5x4", "4 rules at each hook, none matches", rules_all, {0}},
 	{"mirror_idle", "a mirror of another port", mirrored, {0}},
+	{"again", "no feature, once more", nothing, {0}, nothing},
+	{"trace_none", "a trace that no frame matches", trace_none, {0}, trace_end},
+	{"trace_1000", "a trace of each thousandth frame", trace_1000, {0}, trace_end},
+	{"trace_all", "a trace of 31 frames of each batch", trace_all, {0}, trace_end},
 };
 #define N_FEATURES array_size(features)
+
+static double ns_of[N_FEATURES][RUNS_MAX]; /* results by row */
 
 /* ---- the bridge ---- */
 
@@ -264,10 +303,14 @@ static inline uint32_t run_round(struct bench *b, struct side *s)
 		struct bport *p = bridge_port(b->br, b->out->used[i]);
 		uint32_t took = port_driver_mem.tx(p->owner, l->frames, l->n);
 
+		if (b->trace)
+			tracing_sent(b->trace, p, l, took);
 		bridge_tx_done(p, took, (uint64_t)took * FRAME_LEN);
 		n += took;
 	}
 	egress_reset(b->out);
+	if (b->trace)
+		trace_round_end(b->trace);
 	return n;
 }
 
@@ -338,16 +381,16 @@ static double median(const double *values, uint32_t n)
 	return sorted[n / 2];
 }
 
-static double median_difference(const struct bench *b, const struct bench *plain, uint32_t n)
+static double median_difference(const double *ns, const double *plain, uint32_t n)
 {
 	double d[RUNS_MAX] = {0};
 
 	for (uint32_t i = 0; i < n; i++)
-		d[i] = b->ns[i] - plain->ns[i];
+		d[i] = ns[i] - plain[i];
 	return median(d, n);
 }
 
-static void print(const struct bench *benches, const bool *wanted, uint32_t runs, bool json)
+static void print(const bool *wanted, uint32_t runs, bool json)
 {
 	const char *comma = "";
 
@@ -356,8 +399,8 @@ static void print(const struct bench *benches, const bool *wanted, uint32_t runs
 	for (size_t i = 0; i < N_FEATURES; i++) {
 		if (!wanted[i])
 			continue;
-		const double ns = median(benches[i].ns, runs);
-		const double more = median_difference(&benches[i], &benches[0], runs);
+		const double ns = median(ns_of[i], runs);
+		const double more = median_difference(ns_of[i], ns_of[0], runs);
 
 		if (json)
 			printf("%s\"%s\": {\"ns\": %.2f, \"more\": %.2f}", comma, features[i].name,
@@ -380,6 +423,28 @@ static void want(bool *wanted, const char *name)
 		}
 	}
 	fail("no such row");
+}
+
+static void prepare(struct bench *b, const struct feature *f, double seconds)
+{
+	open_bench(b, f);
+	b->batch.now_ns = now_ns();
+	run_round(b, &b->sides[0]); /* tells the FDB the time */
+	learn_all(b);
+	run(b, seconds);
+}
+
+static double run_row(struct bench *benches, size_t row, double seconds)
+{
+	const struct feature *f = &features[row];
+	double ns;
+
+	if (!f->undo)
+		return run(&benches[row], seconds);
+	f->set_up(&benches[0]);
+	ns = run(&benches[0], seconds);
+	f->undo(&benches[0]);
+	return ns;
 }
 
 int main(int argc, char **argv)
@@ -405,23 +470,18 @@ int main(int argc, char **argv)
 		fail("runs are 1 to 99, seconds more than 0");
 	for (size_t i = 0; i < N_FEATURES; i++) {
 		wanted[i] |= all;
-		if (!wanted[i])
-			continue;
-		open_bench(&benches[i], &features[i]);
-		benches[i].batch.now_ns = now_ns();
-		run_round(&benches[i], &benches[i].sides[0]); /* tells the FDB the time */
-		learn_all(&benches[i]);
-		run(&benches[i], seconds);
+		if (wanted[i] && !features[i].undo)
+			prepare(&benches[i], &features[i], seconds);
 	}
 	for (uint32_t r = 0; r < runs; r++) {
 		for (size_t i = 0; i < N_FEATURES; i++) {
 			if (wanted[i])
-				benches[i].ns[r] = run(&benches[i], seconds);
+				ns_of[i][r] = run_row(benches, i, seconds);
 		}
 	}
-	print(benches, wanted, runs, json);
+	print(wanted, runs, json);
 	for (size_t i = 0; i < N_FEATURES; i++) {
-		if (!wanted[i])
+		if (!wanted[i] || features[i].undo)
 			continue;
 		check(&benches[i]);
 		close_bench(&benches[i]);
