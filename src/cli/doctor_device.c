@@ -222,10 +222,13 @@ void doctor_check_offloads(struct doctor *d)
 
 /* ---- programs of others ---- */
 
-/* All of ours have names that begin so. */
-static bool is_ours(const char *program)
+/*
+ * All of ours have names that begin with vd_. At a port of ours a program without one may be ours,
+ * if the kernel did not tell its name for want of CAP_BPF.
+ */
+static bool may_be_ours(const struct doctor *d, const char *program, json_int_t id)
 {
-	return !strncmp(program, "vd_", 3);
+	return !strncmp(program, "vd_", 3) || (id && !*program && doctor_is_ours(d));
 }
 
 static void check_xdp(struct doctor *d, const json_t *port)
@@ -233,7 +236,7 @@ static void check_xdp(struct doctor *d, const json_t *port)
 	const char *name = row_text(port, "ifname"), *program = row_text(port, "program");
 	const json_int_t id = row_int(json_object_get(link_of(port), "xdp"), "id");
 
-	if (!id || is_ours(program))
+	if (!id || may_be_ours(d, program, id))
 		return;
 	doctor_say(d, DOCTOR_WARNING, name,
 		   "an XDP program of others (%s%sid %lld) sees its frames before %s does, and may "
@@ -250,7 +253,7 @@ static void check_tc(struct doctor *d, const char *name, const json_t *tc)
 	const bool tcx = !strcmp(how, "tcx");
 	char id[32] = "";
 
-	if (is_ours(program))
+	if (may_be_ours(d, program, row_int(tc, "id")))
 		return;
 	if (row_int(tc, "id"))
 		snprintf(id, sizeof(id), ", id %lld", (long long)row_int(tc, "id"));

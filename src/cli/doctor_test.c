@@ -165,6 +165,13 @@ static void offloads_and_programs(void **state)
 	     NULL);
 	expect_one("warning programs p1: a tc program of others (tcx, cil_to_host, id 7)",
 		   "[bpftool prog show id 7 tells");
+	/* Without a name it may be ours where we have a hand in it. */
+	look(OWN("",
+		 "{'ifname':'p1','tc':[{'where':'ingress','how':'tcx','id':7,'name':''}]," OWN_PORT(
+			 "") "}",
+		 ""),
+	     NULL);
+	expect_none();
 	look(KERNEL("", "{'ifname':'p1','program':'vd_xsk','link':{" LINK ",'xdp':{'id':4}}}"),
 	     NULL);
 	expect_none();
