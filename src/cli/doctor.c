@@ -78,12 +78,20 @@ int doctor_exit(enum doctor_severity worst)
 	return codes[worst];
 }
 
-/* Names of devices and programs may hold any byte; JSON and terminals may not. */
+/*
+ * Names of devices and comments of rules may hold any byte, and a text that was cut may end within
+ * a character; JSON and terminals take neither.
+ */
 static json_t *safe_string(const char *text)
 {
 	char safe[TEXT_SIZE];
+	json_t *s = json_string(text_safe(text, safe, sizeof(safe)));
 
-	return json_string(text_safe(text, safe, sizeof(safe)));
+	if (s)
+		return s;
+	for (char *p = safe; *p; p++)
+		*p = *p & 0x80 ? '?' : *p;
+	return json_string(safe);
 }
 
 void doctor_say(struct doctor *d, enum doctor_severity severity, const char *object,

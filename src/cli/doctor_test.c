@@ -404,6 +404,21 @@ static void filters(void **state)
 	expect_one("unknown netfilter br0: ", "(nft failed)");
 }
 
+/* A rule's comment may be of any bytes, and its text is cut somewhere. */
+static void strange_bytes(void **state)
+{
+	struct netfilter_drop drop = a_drop(NETFILTER_IPV4, RULESET_DROPS_ALL);
+	const struct netfilter nf = {
+		.loaded = true, .handed = {{true, false}}, .drops = &drop, .n_drops = 1};
+
+	strcpy(drop.rule, "-A FORWARD -m comment --comment gr\xc3\xbc\xc3");
+	look(KERNEL("", TWO), &nf);
+	expect_one("problem netfilter br0: ", "--comment gr??? [sysctl");
+	strcpy(drop.rule, "-A FORWARD -m comment --comment gr\xc3\xbcn\033[2J");
+	look(KERNEL("", TWO), &nf);
+	expect_one("problem netfilter br0: ", "--comment gr\xc3\xbcn?[2J [sysctl");
+}
+
 /* At the hook of a device: of a member only, and of ours where frames leave. */
 static void filters_of_devices(void **state)
 {
@@ -454,6 +469,7 @@ int main(void)
 		cmocka_unit_test(programs),
 		cmocka_unit_test(slots_and_memory),
 		cmocka_unit_test(filters),
+		cmocka_unit_test(strange_bytes),
 		cmocka_unit_test(filters_of_devices),
 	};
 
