@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "ktrace/devices.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,52 +12,62 @@
 #include "base/err.h"
 #include "wire/msg.h"
 
-struct reading {
-	struct devices *d;
-	size_t room;
-	bool failed;
-};
-
-static void take(void *ctx, bool gone, const struct netlink_link *l)
+/* The entry of a device, made if it is not there; NULL: no room. */
+static struct device *entry(struct devices *d, uint32_t ifindex)
 {
-	struct reading *r = ctx;
-	struct devices *d = r->d;
-
-	if (gone || r->failed)
-		return;
-	if (d->n == r->room) {
-		size_t room = max_of(r->room * 2, (size_t)64);
+	for (size_t i = 0; i < d->n; i++)
+		if (d->list[i].ifindex == ifindex)
+			return &d->list[i];
+	if (d->n == DEVICES_MAX)
+		return NULL;
+	if (d->n == d->room) {
+		size_t room = max_of(d->room * 2, (size_t)64);
 		struct device *more = realloc(d->list, room * sizeof(*more));
 
-		r->failed = !more;
 		if (!more)
-			return;
+			return NULL;
 		d->list = more;
-		r->room = room;
+		d->room = room;
 	}
-	d->list[d->n] = (struct device){
-		.ifindex = l->ifindex,
-		.master = l->master,
-		.state = l->brport_state,
-		.isolated = l->brport_isolated,
-		.locked = l->brport_locked,
-		.mtu = l->mtu,
-	};
-	snprintf(d->list[d->n].name, sizeof(d->list[0].name), "%s", l->name);
-	snprintf(d->list[d->n++].kind, sizeof(d->list[0].kind), "%s", l->kind);
+	d->list[d->n] = (struct device){.ifindex = ifindex};
+	return &d->list[d->n++];
+}
+
+/* One that is gone keeps its name: frames may be told about that it had. */
+static void take(void *ctx, bool gone, const struct netlink_link *l)
+{
+	struct device *dev = gone ? NULL : entry(ctx, l->ifindex);
+
+	if (!dev)
+		return;
+	dev->master = l->master;
+	dev->state = l->brport_state;
+	dev->isolated = l->brport_isolated;
+	dev->locked = l->brport_locked;
+	dev->mtu = l->mtu;
+	snprintf(dev->name, sizeof(dev->name), "%s", l->name);
+	snprintf(dev->kind, sizeof(dev->kind), "%s", l->kind);
 }
 
 static int read_links(struct devices *d)
 {
-	struct reading reading = {.d = d};
-	struct netlink *nl;
-	int r = netlink_open(&nl);
+	int r = netlink_open(&d->nl);
 
-	if (r)
-		return error_trace(r);
-	r = netlink_links(nl, take, &reading);
-	netlink_close(nl);
-	return r ? error_trace(r) : reading.failed ? error_origin(-ENOMEM) : 0;
+	if (r == 0)
+		r = netlink_links(d->nl, take, d);
+	return error_trace(r);
+}
+
+int devices_fd(const struct devices *d)
+{
+	return netlink_fd(d->nl);
+}
+
+void devices_update(struct devices *d)
+{
+	/* -ENOBUFS: the kernel lost some. */
+	if (netlink_events(d->nl, take, d) == -ENOBUFS)
+		netlink_links(d->nl, take, d);
 }
 
 static int read_netns(struct devices *d)
@@ -108,6 +117,8 @@ int devices_read(struct devices *d, const char *bridge, struct ctl_error *err)
 
 void devices_free(struct devices *d)
 {
+	if (d->nl)
+		netlink_close(d->nl);
 	free(d->list);
 	*d = (struct devices){0};
 }

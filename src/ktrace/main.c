@@ -275,7 +275,8 @@ static const char *why_stop(const struct ktrace *k, uint64_t now_ns)
 static const char *loop(struct ktrace *k)
 {
 	struct pollfd p[] = {{.fd = probe_fd(k->probe), .events = POLLIN},
-			     {.fd = STDOUT_FILENO, .events = 0}};
+			     {.fd = STDOUT_FILENO, .events = 0},
+			     {.fd = devices_fd(&k->devices), .events = POLLIN}};
 	const char *why = NULL;
 
 	while (!why) {
@@ -284,6 +285,8 @@ static const char *loop(struct ktrace *k)
 			k->reader_gone = true;
 		if (probe_read(k->probe))
 			return "error";
+		if (p[2].revents)
+			devices_update(&k->devices);
 		journeys_tick(k->journeys, clock_now_ns());
 		why = why_stop(k, clock_now_ns());
 	}

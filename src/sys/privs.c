@@ -159,6 +159,7 @@ int privs_seccomp(void)
 
 static const char *const kept[] = {
 	"read",         "write",          "writev",
+	"sendto",       "recvfrom",       "recvmsg",
 	"close",        "fstat",          "newfstatat",
 	"lseek",        "poll",           "ppoll",
 	"epoll_wait",   "epoll_pwait",    "clock_gettime",

@@ -87,7 +87,12 @@ def pair(lab):
         h.raw
     kernel_bridge(lab, a, b)
     no_netfilter(lab)
+    L.wait_for(lambda: all(forwards(lab, h) for h in (a, b)), "the ports forward")
     return lab, a, b
+
+
+def forwards(lab, host):
+    return lab.switch.link(host.port)["linkinfo"]["info_slave_data"]["state"] == "forwarding"
 
 
 def no_netfilter(lab):
@@ -193,6 +198,24 @@ def test_port_does_not_forward(pair, state):
     t = Ktrace(lab, "--count", "1", "--filter", MARK)
     a.raw.send(L.frame(b.mac, a.mac, b"not yet"))
     assert f"port {a.port} does not forward: its state is {state}" in one_drop(t.journeys(1)[0])
+
+
+def test_state_changes(pair):
+    """What is said of a port is what it is now."""
+    lab, a, b = pair
+    learn(a, b)
+    t = Ktrace(lab, "--count", "3", "--filter", MARK)
+    a.raw.send(L.frame(b.mac, a.mac, b"first"))
+    j, = t.journeys(1)
+    assert j["end"]["what"] == "sent"
+    lab.switch.run("bridge", "link", "set", "dev", a.port, "state", STATES["listening"])
+    a.raw.send(L.frame(b.mac, a.mac, b"second"))
+    assert f"port {a.port} does not forward: its state is listening" in one_drop(t.journeys(1)[0])
+    lab.switch.run("bridge", "link", "set", "dev", a.port, "state", 3)
+    for h in (a, b):
+        lab.switch.run("bridge", "link", "set", "dev", h.port, "isolated", "on")
+    a.raw.send(L.frame(b.mac, a.mac, b"third"))
+    assert f"port {a.port} is isolated" in one_drop(t.journeys(1)[0])
 
 
 @pytest.mark.parametrize("known", [True, False])
