@@ -16,6 +16,11 @@
 
 #include "bpf/ktrace.h"
 
+/*
+ * Records are submitted with BPF_RB_NO_WAKEUP: the reader looks every 10 ms. To wake it for a frame
+ * would cost more than all the rest.
+ */
+
 /* A frame that was redirected goes to the other device at once. */
 #define REDIRECT_NS 1000000ull
 
@@ -168,7 +173,7 @@ static __always_inline void tell(const struct sk_buff *skb, const struct where *
 	e->reason = reason;
 	e->head = (__u64)BPF_CORE_READ(skb, head);
 	copy_bytes(e, skb);
-	bpf_ringbuf_submit(e, 0);
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 }
 
 static __always_inline void remember(const struct sk_buff *skb, __u32 received)
@@ -255,7 +260,7 @@ int BPF_PROG(vd_sent, struct sk_buff *skb, int rc, struct net_device *dev)
 	if (!e)
 		return 0;
 	e->reason = (__u32)rc;
-	bpf_ringbuf_submit(e, 0);
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 

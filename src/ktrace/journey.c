@@ -10,6 +10,8 @@
 #define REFS         8192u
 #define BUCKETS      4096u
 #define DIGEST_BYTES 64u
+#define ADDRESSES    12u /* bytes in front of a tag */
+#define TAG          4u
 #define NONE         (-1)
 
 /* By what a journey is found. */
@@ -165,21 +167,21 @@ static struct slot *take_slot(struct journeys *js)
 static void copy_frame(struct journey *j, const struct ktrace_event *e)
 {
 	const uint32_t caplen = min_of(e->caplen, KTRACE_DATA);
-	const bool tagged = e->vlan_tpid && caplen >= 12;
-	const uint32_t at = tagged ? 12 : caplen;
 
-	memcpy(j->data, e->data, at);
 	j->caplen = caplen;
 	j->len = max_of(e->len, caplen);
-	if (!tagged)
+	if (!e->vlan_tpid || caplen < ADDRESSES) {
+		memcpy(j->data, e->data, caplen);
 		return;
-	j->data[12] = (uint8_t)(e->vlan_tpid >> 8);
-	j->data[13] = (uint8_t)e->vlan_tpid;
-	j->data[14] = (uint8_t)(e->vlan_tci >> 8);
-	j->data[15] = (uint8_t)e->vlan_tci;
-	memcpy(j->data + 16, e->data + 12, caplen - 12);
-	j->caplen += 4;
-	j->len += 4;
+	}
+	memcpy(j->data, e->data, ADDRESSES);
+	j->data[ADDRESSES] = (uint8_t)(e->vlan_tpid >> 8);
+	j->data[ADDRESSES + 1] = (uint8_t)e->vlan_tpid;
+	j->data[ADDRESSES + 2] = (uint8_t)(e->vlan_tci >> 8);
+	j->data[ADDRESSES + 3] = (uint8_t)e->vlan_tci;
+	memcpy(j->data + ADDRESSES + TAG, e->data + ADDRESSES, caplen - ADDRESSES);
+	j->caplen += TAG;
+	j->len += TAG;
 }
 
 static bool is_wanted(const struct journeys *js, const struct journey *j)

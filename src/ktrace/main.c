@@ -274,18 +274,17 @@ static const char *why_stop(const struct ktrace *k, uint64_t now_ns)
 
 static const char *loop(struct ktrace *k)
 {
-	struct pollfd p[] = {{.fd = probe_fd(k->probe), .events = POLLIN},
-			     {.fd = STDOUT_FILENO, .events = 0},
+	struct pollfd p[] = {{.fd = STDOUT_FILENO, .events = 0},
 			     {.fd = devices_fd(&k->devices), .events = POLLIN}};
 	const char *why = NULL;
 
 	while (!why) {
 		poll(p, array_size(p), TICK_MS);
-		if (p[1].revents & (POLLERR | POLLHUP | POLLNVAL))
+		if (p[0].revents & (POLLERR | POLLHUP | POLLNVAL))
 			k->reader_gone = true;
 		if (probe_read(k->probe))
 			return "error";
-		if (p[2].revents)
+		if (p[1].revents)
 			devices_update(&k->devices);
 		journeys_tick(k->journeys, clock_now_ns());
 		why = why_stop(k, clock_now_ns());

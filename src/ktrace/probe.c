@@ -141,11 +141,6 @@ struct probe *probe_close(struct probe *p)
 	return NULL;
 }
 
-int probe_fd(const struct probe *p)
-{
-	return ring_buffer__epoll_fd(p->ring);
-}
-
 int probe_read(struct probe *p)
 {
 	int r = ring_buffer__consume(p->ring);

@@ -18,9 +18,8 @@ typedef void probe_fn(void *ctx, const struct ktrace_event *e);
 int probe_open(const char *bridge, const struct devices *d, probe_fn *fn, void *ctx,
 	       struct probe **ret, struct ctl_error *err);
 struct probe *probe_close(struct probe *p);
-/* Readable when there are events. */
-int probe_fd(const struct probe *p);
-/* Hands over those that wait. 0 or -errno. */
+/* Hands over the events that wait; nothing says that there are some: at least every 10 ms. 0 or
+ * -errno. */
 int probe_read(struct probe *p);
 /* Events that were lost because they were not read in time. */
 uint64_t probe_lost(const struct probe *p);

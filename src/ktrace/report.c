@@ -59,7 +59,7 @@ static void name_drop(const struct report *r, const struct journey *j, const str
 {
 	const struct device *dev =
 		s->netns == r->devices->netns ? devices_find(r->devices, s->ifindex) : NULL;
-	struct why_device at = {.name = d->ifname};
+	struct why_device at = {0};
 	char rest[64];
 
 	reasons_name(r->reasons, s->reason, d->reason, sizeof(d->reason));
@@ -68,7 +68,7 @@ static void name_drop(const struct report *r, const struct journey *j, const str
 		snprintf(d->location, sizeof(d->location), "%s%s", d->function, rest);
 	else
 		snprintf(d->location, sizeof(d->location), "0x%" PRIx64, s->location);
-	device_name(r, s, d->ifname, sizeof(d->ifname));
+	at.name = device_name(r, s, d->ifname, sizeof(d->ifname));
 	if (dev) {
 		at.member = dev->role == KTRACE_MEMBER;
 		at.state = dev->state;

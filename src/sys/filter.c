@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "sys/filter.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -43,6 +44,7 @@ int filter_compile(const char *text, struct bpf_program *ret, char *why, size_t 
 	pcap_t *p = pcap_open_dead(DLT_EN10MB, SNAPLEN);
 	int r = FILTER_E_WRONG;
 
+	assert(text);
 	snprintf(why, size, "no memory");
 	if (!p)
 		return r;
