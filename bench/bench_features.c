@@ -293,6 +293,7 @@ static inline uint32_t run_round(struct bench *b, struct side *s)
 	uint32_t n = 0;
 
 	b->batch.n = 0;
+	b->batch.alone = true; /* as drivers of devices have it; nothing is flooded here */
 	port_driver_mem.rx(s->port, &b->batch);
 	for (uint32_t i = 0; i < b->batch.n; i++)
 		dress(b, s, &b->batch.frames[i]);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <assert.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/frame.h"
@@ -28,9 +29,16 @@ struct batch {
 	uint32_t n;       /* frames in use */
 	uint32_t n_shown; /* of them with FRAME_SHOWN; set by pass 1 */
 	uint16_t in_port; /* a driver of many ports: number of the one they came from; else 0 */
-	uint64_t now_ns;  /* monotonic time of reception, set by the worker */
+	/*
+	 * Of what a driver received: nobody else has the buffer of any of the frames, and at least
+	 * BATCH_ROOM bytes of it from the frame's data on may be written to. False: unknown.
+	 */
+	bool alone;
+	uint64_t now_ns; /* monotonic time of reception, set by the worker */
 	struct frame frames[BATCH_MAX];
 };
+
+#define BATCH_ROOM 128u
 
 /*
  * Frames for one port or ring, in order. The owner transmits after each bridge_forward(), so a list

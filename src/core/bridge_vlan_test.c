@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "core/intercept_testkit.h"
+#include "core/mirror.h"
 
 #define Q   FRAME_TAG_8021Q
 #define AD  FRAME_TAG_8021AD
@@ -735,6 +736,46 @@ static void copies_and_the_hosts_share(void **state)
 	assert_forms(l, "c:u");
 }
 
+/* Drivers say that nobody else has the frames of a batch; mirrors and programs may have them later.
+ */
+static void what_others_have_is_not_changed(void **state)
+{
+	struct ilab *l = *state;
+	struct mirror *s = mirror_new("s", "m", 1);
+	struct bport *m;
+	char form[16];
+
+	with_a_program(l);
+	ilab_set(l, INTERCEPT_COPY, INTERCEPT_OPEN);
+	l->k->tailroom = BATCH_ROOM;
+	send(l, l->a, AA, MAC_BROADCAST, ALL);
+	send(l, l->b, BB, MAC_BROADCAST, 10);
+	ilab_forget(l);
+	send(l, l->b, BB, AA, 10);
+	assert_forms(l, "a:u");
+	assert_int_equal(l->held[0].len, 64);
+	assert_int_equal(frame_be16(l->held[0].data + 14), 10);
+	ilab_forget(l);
+	send(l, l->a, AA, BB, ALL);
+	assert_forms(l, "b:10");
+	assert_int_equal(l->held[0].len, 60);
+	assert_int_not_equal(frame_be16(l->held[0].data + 12), Q);
+	ilab_forget(l);
+	ilab_set(l, INTERCEPT_NONE, INTERCEPT_OPEN);
+	m = kit_port(l->k, "m", false);
+	strcpy(s->sources[0].port, "b");
+	s->sources[0].dirs = MIRROR_BOTH;
+	assert_int_equal(bridge_mirror_add(l->k->br, s), 0);
+	send(l, l->b, BB, AA, 10);
+	assert_forms(l, "a:u");
+	describe(form, sizeof(form), l->k->out->lists[m->no].frames[0]);
+	assert_string_equal(form, "10");
+	send(l, l->a, AA, BB, ALL);
+	assert_forms(l, "b:10");
+	describe(form, sizeof(form), l->k->out->lists[m->no].frames[0]);
+	assert_string_equal(form, "u");
+}
+
 static void a_full_ring_that_lets_frames_pass(void **state)
 {
 	struct ilab *l = *state;
@@ -791,6 +832,7 @@ int main(void)
 		T(on_return_the_vlan_is_decided_again),
 		T(what_a_program_makes_up),
 		T(copies_and_the_hosts_share),
+		T(what_others_have_is_not_changed),
 		T(a_full_ring_that_lets_frames_pass),
 	};
 

@@ -20,6 +20,7 @@
 struct pass {
 	struct bridge *br;
 	struct egress *out;
+	bool alone; /* of the batch, but mirrors and programs may have some of it by now */
 	struct drop_set drops;
 };
 
@@ -191,6 +192,12 @@ static void send_edited(struct pass *s, struct bport *p, struct frame *f, enum v
 	put_on(s, p, form);
 }
 
+/* May f, whose only taker is known, be changed where it is? False: perhaps. */
+static inline bool is_alone(const struct pass *s, const struct frame *f)
+{
+	return s->alone && likely(!f->mirrored && !(f->flags & FRAME_SHOWN));
+}
+
 /* Hands f over to p alone: its reference goes with it. */
 static inline void send(struct pass *s, struct bport *p, struct frame *f)
 {
@@ -198,10 +205,13 @@ static inline void send(struct pass *s, struct bport *p, struct frame *f)
 
 	if (unlikely(f->vid)) {
 		e = edit_counted(s, p, f);
-		if (e != VLAN_KEEP) {
+		if (e != VLAN_KEEP &&
+		    !(is_alone(s, f) && vlan_edit_plain(f, e, s->br->vlan.set.protocol))) {
 			send_edited(s, p, f, e);
 			return;
 		}
+		if (e != VLAN_KEEP)
+			STEP(s->br, f, p, TAG, .result = (uint8_t)e, .vid = f->vid);
 	}
 	put_on(s, p, f);
 }
@@ -376,6 +386,7 @@ void bridge_forward(struct bridge *br, struct batch *b, struct egress *out)
 	}
 	s.br = br;
 	s.out = out;
+	s.alone = b->alone;
 	drop_set_init(&s.drops, br);
 	if (unlikely(b->n_shown))
 		show(&s, b);
@@ -392,6 +403,7 @@ void bridge_forward_one(struct bridge *br, struct frame *f, struct egress *out)
 
 	s.br = br;
 	s.out = out;
+	s.alone = false;
 	drop_set_init(&s.drops, br);
 	forward(&s, f);
 	if (unlikely(br->mirrors.n))

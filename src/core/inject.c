@@ -195,6 +195,7 @@ static void inject_batch(struct injection *j, struct batch *b, const struct orig
 	j->state = &br->intercept.sides[j->side];
 	drop_set_init(&j->drops, br);
 	b->n_shown = 0;
+	b->alone = false; /* groups of segments are kept, too */
 	bridge_set_now(br, b->now_ns);
 	mirror_begin(br);
 	for (uint32_t i = 0; i < b->n; i++) {

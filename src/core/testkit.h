@@ -237,6 +237,7 @@ static inline void kit_run(struct kit *k, struct bport *in)
 
 	kit_sent(k);
 	b->now_ns = k->now_ns;
+	b->alone = k->tailroom >= BATCH_ROOM;
 	bridge_input(k->br, in, b);
 	bridge_forward(k->br, b, k->out);
 	k->in = k->done;

@@ -4,8 +4,6 @@
 #include <assert.h>
 #include <string.h>
 
-#define ADDRESSES 12u /* bytes in front of a tag */
-
 struct vlan_settings vlan_settings_default(void)
 {
 	return (struct vlan_settings){.protocol = FRAME_TAG_8021Q, .default_pvid = 1};
@@ -98,13 +96,13 @@ static void write_tag(uint8_t *frame, uint16_t protocol, uint16_t tci)
 {
 	const uint32_t v = __builtin_bswap32((uint32_t)protocol << 16 | tci);
 
-	memcpy(frame + ADDRESSES, &v, sizeof(v));
+	memcpy(frame + VLAN_ADDRESSES, &v, sizeof(v));
 }
 
 /* The frame begins earlier or later by a tag. */
 static void move_addresses(struct frame *f, int32_t by)
 {
-	uint8_t a[ADDRESSES]; /* read whole before any is written, and without a call */
+	uint8_t a[VLAN_ADDRESSES]; /* read whole before any is written, and without a call */
 
 	memcpy(a, f->data, sizeof(a));
 	f->data += by;
@@ -139,7 +137,8 @@ static bool make_room(struct frame *f, const struct buf_ops *bufs)
 	}
 	if (from < f->len + FRAME_TAG_SIZE)
 		return false;
-	memmove(f->data + ADDRESSES + FRAME_TAG_SIZE, f->data + ADDRESSES, f->len - ADDRESSES);
+	memmove(f->data + VLAN_ADDRESSES + FRAME_TAG_SIZE, f->data + VLAN_ADDRESSES,
+		f->len - VLAN_ADDRESSES);
 	return true;
 }
 
@@ -168,14 +167,14 @@ bool vlan_edit_copy(const struct frame *f, enum vlan_edit e, uint16_t protocol,
 		    const struct buf_ops *bufs, struct frame *ret)
 {
 	/* Where the rest of the frame goes on, in the one and in the other. */
-	const uint32_t from = ADDRESSES + (e == VLAN_POP ? FRAME_TAG_SIZE : 0);
-	const uint32_t to = ADDRESSES + (e == VLAN_PUSH ? FRAME_TAG_SIZE : 0);
+	const uint32_t from = VLAN_ADDRESSES + (e == VLAN_POP ? FRAME_TAG_SIZE : 0);
+	const uint32_t to = VLAN_ADDRESSES + (e == VLAN_PUSH ? FRAME_TAG_SIZE : 0);
 	uint8_t *data;
 	uint32_t buf = bufs->get(bufs->ctx, f->len - from + to, &data);
 
 	if (!buf)
 		return false;
-	memcpy(data, f->data, ADDRESSES);
+	memcpy(data, f->data, VLAN_ADDRESSES);
 	memcpy(data + to, f->data + from, f->len - from);
 	if (e == VLAN_PUSH)
 		write_tag(data, protocol, f->vid);

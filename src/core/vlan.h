@@ -145,6 +145,63 @@ static inline int32_t vlan_growth(enum vlan_edit e)
 			      : (e == VLAN_POP ? -(int32_t)FRAME_TAG_SIZE : 0);
 }
 
+/* Neither offload fields that say where something is, nor tags that were not looked through. */
+static inline bool vlan_is_plain(const struct frame *f)
+{
+	return likely(!((f->flags & FRAME_CSUM_PARTIAL) | f->gso | f->hdr_len) &&
+		      f->n_tags < FRAME_TAGS_MAX && !frame_is_tag(f->ethertype));
+}
+
+#define VLAN_ADDRESSES 12u /* bytes in front of a tag */
+#define VLAN_SHORT     64u /* bytes behind them that are moved without a call */
+_Static_assert(VLAN_ADDRESSES + FRAME_TAG_SIZE + VLAN_SHORT <= BATCH_ROOM, "room to move them");
+
+/* A frame whose EtherType comes 4 bytes earlier; it begins later by as much. */
+static inline void vlan_pop_plain(struct frame *f)
+{
+	uint64_t a;
+	uint32_t b;
+
+	memcpy(&a, f->data, sizeof(a));
+	memcpy(&b, f->data + sizeof(a), sizeof(b));
+	f->data += FRAME_TAG_SIZE;
+	memcpy(f->data, &a, sizeof(a));
+	memcpy(f->data + sizeof(a), &b, sizeof(b));
+	f->len -= FRAME_TAG_SIZE;
+	f->n_tags--;
+}
+
+static inline void vlan_push_plain(struct frame *f, uint16_t protocol)
+{
+	const uint32_t tag = __builtin_bswap32((uint32_t)protocol << 16 | f->vid);
+	uint8_t *p = f->data + VLAN_ADDRESSES, rest[VLAN_SHORT];
+
+	memcpy(rest, p, sizeof(rest));
+	memcpy(p + FRAME_TAG_SIZE, rest, sizeof(rest));
+	memcpy(p, &tag, sizeof(tag));
+	f->len += FRAME_TAG_SIZE;
+	f->n_tags++;
+}
+
+/*
+ * vlan_edit() for most frames, in a buffer of which batch.alone holds: plain ones that are short or
+ * lose their tag. False, and nothing is done: ask vlan_edit(). Inline and without a call, which is
+ * 3 of the 37 ns that a frame took (bench_features, vlan_mixed); two thirds of that are the
+ * question whether others have the buffer.
+ */
+static inline bool vlan_edit_plain(struct frame *f, enum vlan_edit e, uint16_t protocol)
+{
+	if (unlikely(e == VLAN_SET || !vlan_is_plain(f)))
+		return false;
+	if (e == VLAN_POP)
+		vlan_pop_plain(f);
+	else if (f->len <= VLAN_ADDRESSES + VLAN_SHORT)
+		vlan_push_plain(f, protocol);
+	else
+		return false;
+	return true;
+}
+
 /*
  * Does the edit in f's own buffer, which has one reference. Offload fields follow. False, and f is
  * as before, when a tag has no room there.

@@ -148,6 +148,7 @@ static uint32_t serve(struct worker *w, struct worker_port *wp, uint64_t now_ns)
 
 	w->batch.n = 0;
 	w->batch.in_port = 0;
+	w->batch.alone = wp->port->driver->alone;
 	w->batch.now_ns = now_ns;
 	bridge_drop_log(wb->br)->now_ns = now_ns; /* drivers drop, too */
 	n = wp->port->driver->rx(wp->port, &w->batch);

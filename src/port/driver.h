@@ -73,6 +73,7 @@ void port_drop_frame(struct port *p, enum drop_reason r, const struct frame *f);
 
 struct port_driver {
 	const char *name;
+	bool alone; /* what rx() appends is as batch.alone says: buffers fresh from the pool */
 	/*
 	 * Opens the device. 0, or -errno with *ret_why a sentence fragment for people ("needs
 	 * CAP_NET_RAW"), static or valid until the next call. Leaves nothing behind on failure.

@@ -122,6 +122,7 @@ static void packet_update_stats(struct port *head)
 
 const struct port_driver port_driver_packet = {
 	.name = "packet",
+	.alone = true,
 	.open = packet_open,
 	.close = packet_close,
 	.rx = packet_rx,

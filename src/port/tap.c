@@ -275,6 +275,7 @@ static uint32_t tap_tx(struct port *head, struct frame *const *frames, uint32_t 
 
 const struct port_driver port_driver_tap = {
 	.name = "tap",
+	.alone = true,
 	.open = tap_open,
 	.close = tap_close,
 	.rx = tap_rx,

@@ -559,6 +559,7 @@ static int xdp_open(const struct port_config *cfg, struct port **ret, const char
 
 const struct port_driver port_driver_xdp = {
 	.name = "xdp",
+	.alone = true,
 	.open = xdp_open,
 	.close = xdp_close,
 	.rx = xdp_rx,

@@ -252,7 +252,7 @@ static void change_vlans(struct fuzz *z)
 	uint16_t first = 1 + bytes_u8(&z->in) % 4, last = (uint16_t)(first + (bits >> 4) % 3);
 
 	z->k->headroom = bits & 4;
-	z->k->tailroom = bits & 8;
+	z->k->tailroom = (bits & 8) * BATCH_ROOM / 8;
 	if (bits & 1) {
 		s.filtering = bits & 2;
 		s.stats = bits & 16;

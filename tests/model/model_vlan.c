@@ -337,7 +337,7 @@ static void op_frame(struct model *m)
 	struct frame *f;
 
 	m->l->k->headroom = rnd(3) * 4;
-	m->l->k->tailroom = rnd(3) * 4;
+	m->l->k->tailroom = rnd(2) ? BATCH_ROOM : rnd(3) * 4;
 	kit_sent(m->l->k);
 	f = kit_frame(m->l->k, src, dst, b.len);
 	memcpy(f->data, b.b, b.len);

@@ -158,6 +158,7 @@ static void cmd_bridge(struct sim *s)
 		fail(s, "bridge %s: not a free number below %u", s->words[1], BRIDGES_MAX);
 	b = &s->bridges[n];
 	b->k = kit_new(FDB_CAPACITY);
+	b->k->tailroom = BATCH_ROOM; /* as frames of drivers have it */
 	b->base = 0x02b000000000ULL + (n << 24) + number(s, word(s, 2));
 	b->k->now_ns = s->now_ns;
 	b->s = s;
