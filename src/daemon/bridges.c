@@ -12,6 +12,7 @@
 #include "base/mac.h"
 #include "daemon/access.h"
 #include "daemon/adopt.h"
+#include "daemon/cmd_capture.h"
 #include "daemon/endpoint.h"
 #include "daemon/events.h"
 #include "daemon/expression.h"
@@ -304,6 +305,7 @@ int bridges_add(struct daemon *d, const char *name, const json_t *values, struct
 
 static void close_ports(struct vbridge *vb)
 {
+	capture_bridge_gone(vb);
 	endpoint_bridge_gone(vb->d, vb);
 	if (vb->adopted) {
 		adopt_detach(vb);

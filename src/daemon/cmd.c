@@ -11,7 +11,7 @@
 
 static const struct cmd_table *const tables[] = {
 	&cmds_status, &cmds_bridge, &cmds_port, &cmds_fdb,   &cmds_vlan,  &cmds_config,
-	&cmds_netmap, &cmds_adopt,  &cmds_rule, &cmds_drops, &cmds_trace,
+	&cmds_netmap, &cmds_adopt,  &cmds_rule, &cmds_drops, &cmds_trace, &cmds_capture,
 };
 
 #define CMDS_MAX 64

@@ -44,6 +44,8 @@ struct cmd_call {
 	uint64_t rows;
 	struct cmd_stream *stream;
 	struct cmd_live *live;
+	int fds[2]; /* that go with the result, if n_fds; the command's */
+	uint32_t n_fds;
 	bool monitor; /* answers are events from now on, nothing else */
 	struct ctl_error err;
 };
@@ -70,7 +72,7 @@ struct cmd_table {
 };
 
 extern const struct cmd_table cmds_bridge, cmds_port, cmds_fdb, cmds_vlan, cmds_status, cmds_config,
-	cmds_netmap, cmds_adopt, cmds_rule, cmds_drops, cmds_trace;
+	cmds_netmap, cmds_adopt, cmds_rule, cmds_drops, cmds_trace, cmds_capture;
 
 /* The command called name; NULL with CTL_E_COMMAND in *err. */
 const struct cmd *cmd_find(const char *name, struct ctl_error *err);

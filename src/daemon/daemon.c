@@ -457,6 +457,7 @@ int daemon_start(struct daemon *d, const struct daemon_options *opt)
 	d->start_ns = clock_now_ns();
 	list_init(&d->bridges);
 	list_init(&d->mirror_ends);
+	list_init(&d->captures);
 	r = check_rights();
 	if (!r)
 		r = prepare_run_dir(d);

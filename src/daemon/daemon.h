@@ -88,6 +88,7 @@ struct daemon {
 	struct endpoints *endpoints; /* netmap ports and programs */
 	struct list bridges;         /* of struct vbridge */
 	struct list mirror_ends;     /* too: daemon/mirror_end.h */
+	struct list captures;        /* cmd_capture.c */
 	struct config *config;       /* applied last; NULL before */
 	json_t *seen;            /* devices that are there: ifindex as text -> name, see ports.c */
 	bool planning;           /* plan_apply() is at work: no device joins by itself */

@@ -9,6 +9,7 @@
 
 #include "base/probe.h"
 #include "core/trace.h"
+#include "daemon/capture.h"
 #include "daemon/inspect_internal.h"
 
 enum shown {
@@ -296,10 +297,15 @@ static uint32_t fill(struct inspect *in, struct inspect_ring *r, const struct eg
 {
 	const uint64_t before = r->rc.n_slots;
 	const uint32_t waiting = ringcheck_rx_waiting(&r->rc);
-	const uint32_t n = show_frames(in, r, l, now_ns, ret_refused);
+	uint32_t n;
 
+	if (unlikely(in->wb->captures))
+		capture_show(in->wb->captures, EGRESS_RING(r->side, r->index), l->frames, l->n);
+	n = show_frames(in, r, l, now_ns, ret_refused);
 	PROBE(ring_put, bridge_name(in->wb->br), r->side, r->index, l->n - n, n,
 	      waiting + (uint32_t)(r->rc.n_slots - before));
+	if (unlikely(in->wb->captures))
+		capture_shown(in->wb->captures, ret_refused, n);
 	if (waiting == 0)
 		r->moved_ns = now_ns;
 	r->counters.n_full += n;

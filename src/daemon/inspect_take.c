@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/probe.h"
+#include "daemon/capture.h"
 #include "daemon/inspect_internal.h"
 
 #define AHEAD 4u /* slots whose records are on their way */
@@ -23,6 +24,8 @@ void inspect_end(struct inspect *in)
 
 	if (in->batch->n == 0)
 		return;
+	if (unlikely(in->wb->captures) && !in->withdrawing)
+		capture_after(in->wb->captures, in->side, in->batch, in->batch_origins);
 	if (in->withdrawing)
 		bridge_withdraw(br, in->side, in->batch, in->batch_origins);
 	else if (in->side == INTERCEPT_NIC)

@@ -62,6 +62,7 @@ struct server_conn {
 	char *out;
 	size_t out_start, out_end, out_cap;
 	struct cmd_call call; /* the request that a stream answers */
+	struct list owned;    /* of struct server_owned */
 	unsigned int groups;  /* monitor of these */
 	int64_t monitor_id;
 	uint64_t n_lost; /* events that it was not sent, and was not told of */
@@ -116,6 +117,35 @@ void server_send(struct server_conn *c, json_t *msg)
 	free(line);
 }
 
+void server_send_fds(struct server_conn *c, json_t *msg, const int *fds, uint32_t n)
+{
+	size_t len;
+	char *line = ctl_encode(msg, &len);
+	ssize_t sent =
+		line && server_backlog(c) == 0 ? sock_send_fds(c->fd, line, len, fds, n) : -1;
+
+	c->broken = c->broken || sent < 0;
+	if (!c->broken && (size_t)sent < len) {
+		c->broken = out_room(c, len) != 0;
+		if (!c->broken) {
+			memcpy(c->out, line + sent, len - (size_t)sent);
+			c->out_end = len - (size_t)sent;
+		}
+	}
+	free(line);
+}
+
+const struct sock_peer *server_peer(const struct server_conn *c, int *ret_fd)
+{
+	*ret_fd = c->fd;
+	return &c->peer;
+}
+
+void server_own(struct server_conn *c, struct server_owned *o)
+{
+	list_append(&c->owned, &o->node);
+}
+
 /* Writes what the socket takes. */
 static void flush(struct server_conn *c)
 {
@@ -165,6 +195,9 @@ static void finish_call(struct server_conn *c, const struct cmd *cmd, int r)
 		server_send(c, ctl_error_reply(call->id, &call->err));
 	else if (call->monitor)
 		log_debug("client pid=%d: monitors", (int)c->peer.pid);
+	else if (call->n_fds)
+		server_send_fds(c, ctl_result(call->id, json_incref(call->result)), call->fds,
+				call->n_fds);
 	else if (cmd && !(cmd->flags & CMD_ROWS))
 		server_send(c, ctl_result(call->id, json_incref(call->result)));
 	else
@@ -305,6 +338,12 @@ static void conn_free(struct server_conn *c)
 	loop_del(c->source);
 	list_del(&c->node);
 	s->n_conns--;
+	list_for_each_safe (i, &c->owned) {
+		struct server_owned *o = list_entry(i, struct server_owned, node);
+
+		list_del(&o->node);
+		o->gone(o);
+	}
 	if (c->call.stream)
 		c->call.stream->free(c->call.stream);
 	if (c->call.live)
@@ -447,6 +486,7 @@ static void on_accept(void *ctx, unsigned int events)
 	c->s = s;
 	c->fd = fd;
 	c->peer = peer;
+	list_init(&c->owned);
 	ctl_lines_init(&c->in, CTL_LINE_MAX);
 	list_append(&s->conns, &c->node);
 	s->n_conns++;

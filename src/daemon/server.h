@@ -10,10 +10,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/list.h"
+
 struct cmd_call;
 struct daemon;
 struct server;
 struct server_conn;
+struct sock_peer;
 
 /* SERVER_ALL: an event for every monitor, whatever it asked for. */
 enum server_group {
@@ -49,6 +52,19 @@ bool server_may_write(const struct server_conn *c);
  */
 bool server_live_send(struct server_conn *c, json_t *event);
 void server_live_end(struct server_conn *c, json_t *result);
+/*
+ * Sends the answer and n descriptors with it, which stay the caller's; steals it. Only while
+ * nothing waits for the client (server_backlog).
+ */
+void server_send_fds(struct server_conn *c, json_t *msg, const int *fds, uint32_t n);
+/* Who is connected; *ret_fd: its socket. */
+const struct sock_peer *server_peer(const struct server_conn *c, int *ret_fd);
+/* What lives as long as the connection: gone() is called once when that ends. Embedded. */
+struct server_owned {
+	struct list node;
+	void (*gone)(struct server_owned *o);
+};
+void server_own(struct server_conn *c, struct server_owned *o);
 /* Bytes that wait for the client. */
 size_t server_backlog(const struct server_conn *c);
 uint32_t server_n_conns(const struct server *s);

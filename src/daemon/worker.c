@@ -35,6 +35,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/probe.h"
+#include "daemon/capture.h"
 #include "daemon/inspect.h"
 #include "daemon/xmit.h"
 #include "port/bufops.h"
@@ -88,7 +89,7 @@ static void transmit(struct worker *w, struct worker_bridge *wb)
 
 	if (unlikely(wb->inspect))
 		inspect_show(wb->inspect, e, w->batch.now_ns);
-	xmit_begin(&w->xmit, wb->br);
+	xmit_begin(&w->xmit, wb->br, wb->captures);
 	for (uint32_t i = 0; i < e->n_used; i++) {
 		uint16_t no = e->used[i];
 		struct worker_port *wp;
@@ -105,6 +106,8 @@ static void transmit(struct worker *w, struct worker_bridge *wb)
 			w->touched[w->n_touched++] = wp;
 	}
 	xmit_end(&w->xmit);
+	if (unlikely(wb->captures))
+		capture_done(wb->captures, &w->batch, e);
 	egress_reset(e);
 }
 
@@ -133,7 +136,7 @@ void worker_send(struct worker *w, struct worker_bridge *wb, struct bport *bp, c
 		return;
 	}
 	memcpy(f.data, data, len);
-	xmit_begin(&w->xmit, wb->br);
+	xmit_begin(&w->xmit, wb->br, wb->captures);
 	xmit_send(&w->xmit, wp, bp, &list, 1);
 	if (wp && wp->touched && !was_touched && wp->port->driver->flush)
 		w->touched[w->n_touched++] = wp;
@@ -160,6 +163,8 @@ static uint32_t serve(struct worker *w, struct worker_port *wp, uint64_t now_ns)
 		bridge_disown(wb->br, &w->batch);
 		return n;
 	}
+	if (unlikely(wb->captures))
+		capture_in(wb->captures, bp, &w->batch);
 	bridge_input(wb->br, bp, &w->batch);
 	worker_forward(w, wb);
 	return n;
@@ -582,6 +587,13 @@ void worker_bridge_del(struct worker *w, struct worker_bridge *wb)
 		}
 }
 
+static void bind_port(struct worker_port *wp)
+{
+	wp->bridge->by_no[wp->bp->no] = wp;
+	if (wp->bridge->captures)
+		capture_port(wp->bridge->captures, wp->bp);
+}
+
 int worker_port_attach(struct worker *w, struct worker_port *wp)
 {
 	int r;
@@ -590,7 +602,7 @@ int worker_port_attach(struct worker *w, struct worker_port *wp)
 	wp->port->drop_log = bridge_drop_log(wp->bridge->br);
 	wp->port->drop_port = wp->bp ? wp->bp->generation : 0;
 	if (!wp->port->driver->rx) {
-		wp->bridge->by_no[wp->bp->no] = wp;
+		bind_port(wp);
 		return 0;
 	}
 	r = grow(&w->ports, w->n_ports);
@@ -606,7 +618,7 @@ int worker_port_attach(struct worker *w, struct worker_port *wp)
 	w->ports[w->n_ports++] = wp;
 	w->n_without_fd += wp->port->fd < 0;
 	if (wp->bp)
-		wp->bridge->by_no[wp->bp->no] = wp;
+		bind_port(wp);
 	return 0;
 }
 

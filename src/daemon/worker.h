@@ -36,13 +36,15 @@ struct worker_port {
 	bool held;         /* not looked at in this round: a program has to catch up */
 };
 
+struct captures;
 struct inspect;
 
 struct worker_bridge {
 	struct bridge *br;
 	struct worker_port *by_no[PORTS_MAX];
-	uint64_t next_tick_ns;   /* 0 = now */
-	struct inspect *inspect; /* rings of netmap programs; NULL: none */
+	uint64_t next_tick_ns;     /* 0 = now */
+	struct inspect *inspect;   /* rings of netmap programs; NULL: none */
+	struct captures *captures; /* who copies frames; NULL: nobody */
 	/* Called in each round, to see what changed for the kernel's part; NULL: nobody. W */
 	void (*follow)(struct worker_bridge *wb);
 };

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/probe.h"
+#include "daemon/capture.h"
 
 _Static_assert(XMIT_SHARED % 64 == 0, "a bit per frame, in whole words");
 
@@ -14,17 +15,19 @@ void xmit_init(struct xmit *x, const struct buf_ops *bufs, const struct batch *b
 	x->batch = batch;
 	x->out = out;
 	x->br = NULL;
+	x->captures = NULL;
 	x->trace = NULL;
 	memset(x->has_finished, 0, sizeof(x->has_finished));
 	for (uint32_t i = 0; i < XMIT_SEGMENTS; i++)
 		x->segment_list[i] = &x->segments[i];
 }
 
-void xmit_begin(struct xmit *x, struct bridge *br)
+void xmit_begin(struct xmit *x, struct bridge *br, struct captures *captures)
 {
 	struct trace *t = bridge_trace(br);
 
 	x->br = br;
+	x->captures = captures;
 	x->trace = unlikely(t) && trace_is_live(t) ? t : NULL;
 }
 
@@ -61,6 +64,8 @@ static void hand_over(struct xmit *x, struct worker_port *wp, struct frame *cons
 
 	if (n == 0)
 		return;
+	if (unlikely(x->captures))
+		capture_tx(x->captures, wp->bp, frames, n);
 	sent = p->driver->tx(p, frames, n);
 	/* A queue that is full may have room once it was kicked. */
 	if (sent < n && p->driver->flush) {
@@ -69,6 +74,8 @@ static void hand_over(struct xmit *x, struct worker_port *wp, struct frame *cons
 		sent += p->driver->tx(p, frames + sent, n - sent);
 	}
 	PROBE(tx, p->name, n, sent);
+	if (unlikely(x->captures))
+		capture_tx_done(x->captures, sent);
 	for (uint32_t i = 0; i < sent; i++)
 		bytes += frames[i]->len;
 	for (uint32_t i = 0; unlikely(x->trace) && i < sent; i++)

@@ -17,12 +17,15 @@
 /* Frames that may be on several lists: those of the batch, and their forms with other tags. */
 #define XMIT_SHARED (BATCH_MAX + EGRESS_FORMS_MAX)
 
+struct captures;
+
 struct xmit {
 	struct buf_ops bufs;
 	const struct batch *batch; /* the one being forwarded */
 	const struct egress *out;  /* where its frames are now */
 	struct bridge *br;         /* of the lists that are being sent */
 	struct trace *trace;       /* of it, if some of these frames have journeys; else NULL */
+	struct captures *captures; /* of it; NULL: nobody copies */
 	/* Copies with finished checksums of those, made once for all ports. */
 	struct frame finished[XMIT_SHARED];
 	uint64_t has_finished[XMIT_SHARED / 64]; /* bit per frame */
@@ -32,8 +35,8 @@ struct xmit {
 
 void xmit_init(struct xmit *x, const struct buf_ops *bufs, const struct batch *batch,
 	       const struct egress *out);
-/* Before frames of that bridge are sent. */
-void xmit_begin(struct xmit *x, struct bridge *br);
+/* Before frames of that bridge are sent. captures: its, or NULL. */
+void xmit_begin(struct xmit *x, struct bridge *br, struct captures *captures);
 /* Sends n frames in order, one reference of each is given away. wp NULL or without a port: drops.
  */
 void xmit_send(struct xmit *x, struct worker_port *wp, struct bport *bp,

@@ -85,7 +85,7 @@ static int setup(void **state)
 	sink_init(l, &l->b, "b", OFFLOAD_CSUM);
 	l->x = calloc(1, sizeof(*l->x));
 	xmit_init(l->x, &ops, l->k->in, l->k->out);
-	xmit_begin(l->x, l->k->br);
+	xmit_begin(l->x, l->k->br, NULL);
 	*state = l;
 	return 0;
 }

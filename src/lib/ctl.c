@@ -20,6 +20,7 @@
 
 #define TIMEOUT_MS          30000
 #define GREETING_TIMEOUT_MS 5000
+#define FDS_MAX             4u /* descriptors that come with an answer */
 
 /* The public header repeats a few numbers of the protocol. */
 static_assert(VIADUCT_PROTOCOL == CTL_PROTOCOL, "protocol version");
@@ -36,6 +37,8 @@ struct viaduct {
 	int64_t watch_id; /* request that events belong to; 0 = none */
 	struct ctl_lines lines;
 	struct viaduct_info info;
+	int fds[FDS_MAX]; /* that came, and that nobody has asked for yet */
+	unsigned int n_fds;
 };
 
 /* Outcomes of wait_reply() beside 0 and an error code (which are positive). */
@@ -118,6 +121,49 @@ static int wait_readable(struct viaduct *v, int64_t deadline_ms, bool interrupti
 	}
 }
 
+/* Keeps the first descriptors, closes others. */
+static void take_fds(struct viaduct *v, struct msghdr *m)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0);
+		     at += sizeof(int)) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
+			if (v->n_fds < FDS_MAX)
+				v->fds[v->n_fds++] = fd;
+			else
+				close(fd);
+		}
+	}
+}
+
+static void close_fds(struct viaduct *v)
+{
+	while (v->n_fds > 0)
+		close(v->fds[--v->n_fds]);
+}
+
+static ssize_t receive(struct viaduct *v, char *p, size_t room)
+{
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(FDS_MAX * sizeof(int))];
+	} control;
+	struct iovec iov = {p, room};
+	struct msghdr m = {.msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = &control,
+			   .msg_controllen = sizeof(control)};
+	ssize_t n = recvmsg(v->fd, &m, MSG_CMSG_CLOEXEC);
+
+	if (n >= 0)
+		take_fds(v, &m);
+	return n;
+}
+
 static int read_some(struct viaduct *v, struct viaduct_error *err)
 {
 	size_t room;
@@ -130,7 +176,7 @@ static int read_some(struct viaduct *v, struct viaduct_error *err)
 	if (r > 0)
 		return fail(err, CTL_E_SYNTAX, "%s: the daemon sent a line of more than %u bytes",
 			    v->info.socket, CTL_REPLY_MAX);
-	n = recv(v->fd, p, room, 0);
+	n = receive(v, p, room);
 	if (n == 0 || (n < 0 && errno == ECONNRESET))
 		return gone(v, err);
 	if (n < 0)
@@ -253,6 +299,7 @@ struct viaduct *viaduct_close(struct viaduct *v)
 		return NULL;
 	if (v->fd >= 0)
 		close(v->fd);
+	close_fds(v);
 	ctl_lines_deinit(&v->lines);
 	free(v);
 	return NULL;
@@ -366,6 +413,22 @@ int viaduct_rows(struct viaduct *v, const char *cmd, json_t *args, json_t **ret_
 	}
 	*ret_rows = rows;
 	return 0;
+}
+
+int viaduct_call_fds(struct viaduct *v, const char *cmd, json_t *args, json_t **ret_result,
+		     int *ret_fds, unsigned int n, unsigned int *ret_n, struct viaduct_error *err)
+{
+	int r;
+
+	close_fds(v);
+	r = viaduct_call(v, cmd, args, NULL, NULL, ret_result, err);
+	*ret_n = r ? 0 : min_of(n, v->n_fds);
+	for (unsigned int i = 0; i < *ret_n; i++)
+		ret_fds[i] = v->fds[i];
+	for (unsigned int i = *ret_n; i < v->n_fds; i++)
+		close(v->fds[i]);
+	v->n_fds = 0;
+	return r;
 }
 
 int viaduct_watch(struct viaduct *v, const char *const *groups, struct viaduct_error *err)

@@ -12,3 +12,5 @@ uint64_t clock_now_ns(void);
 uint64_t clock_boot_ms(void);
 /* CLOCK_REALTIME in seconds, for people and logs. Any thread. */
 double clock_wall_s(void);
+/* The same in nanoseconds, for captures. Any thread. */
+uint64_t clock_wall_ns(void);

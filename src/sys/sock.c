@@ -112,6 +112,29 @@ bool sock_peer_is_in(int fd, const struct sock_peer *p, gid_t group)
 	return p->gid == group || peer_in_group(fd, group);
 }
 
+ssize_t sock_send_fds(int fd, const void *data, size_t len, const int *fds, uint32_t n)
+{
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(SOCK_FDS_MAX * sizeof(int))];
+	} control;
+	struct iovec iov = {(void *)data, len};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	ssize_t r;
+
+	if (n == 0 || n > SOCK_FDS_MAX)
+		return error_origin(-EINVAL);
+	memset(&control, 0, sizeof(control));
+	m.msg_control = &control;
+	m.msg_controllen = CMSG_SPACE(n * sizeof(int));
+	control.h.cmsg_level = SOL_SOCKET;
+	control.h.cmsg_type = SCM_RIGHTS;
+	control.h.cmsg_len = CMSG_LEN(n * sizeof(int));
+	memcpy(CMSG_DATA(&control.h), fds, n * sizeof(int));
+	r = sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+	return r < 0 ? -errno : r;
+}
+
 int sock_notify(const char *state)
 {
 	const char *path = getenv("NOTIFY_SOCKET");

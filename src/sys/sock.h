@@ -3,6 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -29,6 +30,11 @@ int sock_accept(int fd);
 int sock_peer(int fd, gid_t group, struct sock_peer *ret);
 /* Is the peer of a connection in the group, or was when it connected? */
 bool sock_peer_is_in(int fd, const struct sock_peer *p, gid_t group);
+
+/* Sends bytes of a stream and up to SOCK_FDS_MAX descriptors with the first of them, without
+ * waiting. Bytes sent, or -errno. */
+#define SOCK_FDS_MAX 4
+ssize_t sock_send_fds(int fd, const void *data, size_t len, const int *fds, uint32_t n);
 
 /*
  * Tells the service manager (NOTIFY_SOCKET, also abstract) a state such as "READY=1". Nothing

@@ -23,6 +23,7 @@
 #define CAPRING_SIZE  (4u << 20) /* bytes for records of a capture */
 #define CAPRING_NAME  16u
 
+#define CAPRING_LAYOUT   1  /* version of what is in this file */
 #define CAPRING_MAX      8u /* captures of a daemon at a time */
 #define CAPRING_SNAP_MAX 262144u
 
@@ -50,6 +51,8 @@ enum capring_verdict {
 	CAPRING_PROGRAM,  /* to a program's ring `ring`, until it comes back */
 	CAPRING_DROPPED,  /* reason */
 	CAPRING_CONSUMED, /* by the bridge itself: spanning tree */
+	CAPRING_KERNEL,   /* on its way through the kernel's bridge, at to_port */
+	CAPRING_COPY,     /* a copy that ends here; the frame itself went on */
 	CAPRING_VERDICT_N
 };
 
