@@ -274,6 +274,16 @@ static const struct arg_spec args_mirror_add[] = {
 	END};
 static const struct arg_spec args_mirror_del[] = {
 	BRIDGE, {"name", NULL, ARG_TEXT, ARG_REQUIRED, "NAME"}, END};
+static const struct arg_spec args_capture[] = {
+	BRIDGE,
+	{"file", "-w", ARG_FILE, 0, "FILE|-"},
+	{"points", "point", ARG_CHOICE, ARG_MANY, NULL, "in|out|drop|before|after"},
+	{"port", "port", ARG_PORT, 0, "DEV"},
+	{"snaplen", "snaplen", ARG_UINT, 0, "BYTES"},
+	{"count", "count", ARG_UINT, 0, "N"},
+	{"seconds", "for", ARG_UINT, 0, "SECONDS"},
+	{"filter", "filter", ARG_TEXT, 0, "EXPRESSION"},
+	END};
 static const struct arg_spec args_none[] = {END};
 
 const struct command commands[] = {
@@ -424,6 +434,12 @@ const struct command commands[] = {
 	 "at "
 	 "what grows. Ends with 0 (fine), 1 (warning), 2 (problem) or 3 (could not look), as "
 	 "monitoring wants it."},
+	{"capture", NULL, args_capture, cmd_capture, NULL,
+	 "write frames to a pcapng file, or a line for each",
+	 "Each frame with its port, direction, time, what became of it, and why. FILE - is the "
+	 "standard output: viaduct capture br0 -w - | wireshark -k -i -. `point` may be given "
+	 "several times; without one it is `in`, what ports receive. An expression is one quoted "
+	 "word in the syntax of pcap-filter(7)."},
 	{"status", NULL, args_none, cmd_status, NULL, "the daemon, its memory and workers", NULL},
 	{"monitor", NULL, args_monitor, cmd_monitor, NULL, "print events as they come",
 	 "With -j one JSON object a line."},

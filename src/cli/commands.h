@@ -62,6 +62,9 @@ int cmd_mirror_show(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_trace(struct cli *c, const struct command *cmd, json_t *args);
 int cmd_explain(struct cli *c, const struct command *cmd, json_t *args);
 
+/* capture.c */
+int cmd_capture(struct cli *c, const struct command *cmd, json_t *args);
+
 /* adopt.c: bridges and devices of the kernel */
 int cmd_adopt(struct cli *c, const struct command *cmd, json_t *args);
 

@@ -208,6 +208,8 @@ int options_take(struct cli *c, int *argc, char **argv, char *text, size_t size)
 
 		if (!ended && !strcmp(arg, "--")) {
 			ended = true;
+		} else if (left > 0 && !strcmp(arg, "-w")) { /* capture's, not ours */
+			argv[left++] = arg;
 		} else if (!ended && arg[0] == '-' && arg[1] && !isdigit((unsigned char)arg[1])) {
 			take_option(&s, arg);
 		} else {

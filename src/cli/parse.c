@@ -496,7 +496,7 @@ static void usage_arg(const struct arg_spec *a, char *buf, size_t size)
 	else if (a->word)
 		add(buf, size, "%s%s", a->word, value ? " " : "");
 	if (value)
-		add(buf, size, "%s%s", value, a->flags & ARG_MANY ? "..." : "");
+		add(buf, size, "%s%s", value, a->flags & ARG_MANY && !a->word ? "..." : "");
 }
 
 const char *parse_usage(const struct command *cmd, char *buf, size_t size)
@@ -515,7 +515,7 @@ const char *parse_usage(const struct command *cmd, char *buf, size_t size)
 		add(buf, size, "%s", a->flags & ARG_OR ? "|" : optional ? " [" : " ");
 		usage_arg(a, buf, size);
 		if (optional && !more)
-			add(buf, size, "]");
+			add(buf, size, "]%s", a->flags & ARG_MANY && a->word ? "..." : "");
 	}
 	return buf;
 }
@@ -572,7 +572,9 @@ static void offer_args(const struct parse *p, const char *typed, const struct co
 	if (open)
 		offer_value(ops, open, typed);
 	for (const struct arg_spec *a = p->cmd->args; a && a->key; a++) {
-		if (a->flags & ARG_HIDDEN || is_filled(p, a) || !check_exclusive(p, a))
+		const bool done = is_filled(p, a) && !(a->word && a->flags & ARG_MANY);
+
+		if (a->flags & ARG_HIDDEN || done || !check_exclusive(p, a))
 			continue;
 		if (a->word)
 			offer_list(ops, a->word, typed);

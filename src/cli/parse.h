@@ -33,7 +33,7 @@ enum arg_kind {
 
 enum arg_flag {
 	ARG_REQUIRED = 1 << 0,
-	ARG_MANY = 1 << 1,   /* takes several words, gives an array; positional only */
+	ARG_MANY = 1 << 1,   /* several words, gives an array; with a word, that before each */
 	ARG_BARE = 1 << 2,   /* its introducing word may be left out */
 	ARG_OR = 1 << 3,     /* excludes the argument before it */
 	ARG_HIDDEN = 1 << 4, /* understood, in order to say what to type instead */

@@ -86,6 +86,10 @@ static void iproute2_words(void **state)
 			    "fdb add {\"mac\":\"2:0:0:0:0:1\",\"port\":\"v\"}");
 	assert_string_equal(parsed("fdb flush dev v all"),
 			    "fdb flush {\"all\":true,\"port\":\"v\"}");
+	/* A word that may be repeated. */
+	assert_string_equal(parsed("capture br0 -w x point in point drop"),
+			    "capture {\"bridge\":\"br0\",\"file\":\"x\",\"points\":[\"in\","
+			    "\"drop\"]}");
 	/* A group without a word shows. */
 	assert_string_equal(parsed("fdb"), "fdb show {}");
 	assert_string_equal(parsed("link delete br0"), "link del {\"bridge\":\"br0\"}");
@@ -186,7 +190,7 @@ static void table_is_sound(void **state)
 			assert_string_not_equal(c->name, d->name);
 		for (const struct arg_spec *a = c->args; a->key; a++) {
 			assert_true(a->kind != ARG_CHOICE || a->values);
-			assert_true(!(a->flags & ARG_MANY) || !a->word);
+			assert_true(!(a->flags & ARG_MANY) || a->kind != ARG_FLAG);
 			assert_true(a != c->args || !(a->flags & ARG_OR));
 		}
 	}
@@ -241,6 +245,7 @@ static void completion(void **state)
 	assert_string_equal(completed("link set v master br0 no"), "no_linklocal_learn ");
 	assert_string_equal(completed("fdb show s"), "static sticky ");
 	assert_string_equal(completed("help fdb g"), "get ");
+	assert_string_equal(completed("capture br0 point in p"), "point port ");
 	assert_string_equal(completed("nonsense ''"), "");
 	assert_string_equal(completed("addbr a b c"), "");
 }

@@ -2,6 +2,7 @@
 #include "viaduct.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,9 +26,38 @@ struct fake {
 	pthread_t thread;
 	const char *const *script; /* NULL-terminated; [0] is the greeting */
 	char request[4096];        /* all that the client sent */
+	unsigned int n_fds;        /* that go with each line */
 };
 
 #define GREETING "{\"viaduct\":\"0.1.0\",\"protocol\":1,\"pid\":812,\"netns\":77}\n"
+
+/* Half a line, with the read ends of pipes. */
+static ssize_t send_half(const struct fake *f, int fd, const char *line)
+{
+	union {
+		struct cmsghdr h;
+		char space[CMSG_SPACE(8 * sizeof(int))];
+	} control = {0};
+	struct iovec iov = {(char *)line, strlen(line) / 2};
+	struct msghdr m = {.msg_iov = &iov, .msg_iovlen = 1};
+	int fds[8];
+	ssize_t r;
+
+	for (unsigned int i = 0; i < f->n_fds; i++)
+		fds[i] = open("/dev/null", O_RDONLY);
+	if (f->n_fds) {
+		m.msg_control = &control;
+		m.msg_controllen = CMSG_SPACE(f->n_fds * sizeof(int));
+		control.h = (struct cmsghdr){.cmsg_level = SOL_SOCKET,
+					     .cmsg_type = SCM_RIGHTS,
+					     .cmsg_len = CMSG_LEN(f->n_fds * sizeof(int))};
+		memcpy(CMSG_DATA(&control.h), fds, f->n_fds * sizeof(int));
+	}
+	r = sendmsg(fd, &m, MSG_NOSIGNAL);
+	for (unsigned int i = 0; i < f->n_fds; i++)
+		close(fds[i]);
+	return r;
+}
 
 static void *fake_main(void *arg)
 {
@@ -43,7 +73,7 @@ static void *fake_main(void *arg)
 		if (n > 0)
 			have += (size_t)n;
 		/* In two pieces: the client has to put lines together. */
-		if (write(fd, *line, strlen(*line) / 2) < 0)
+		if (send_half(f, fd, *line) < 0)
 			break;
 		usleep(1000);
 		if (write(fd, *line + strlen(*line) / 2, strlen(*line) - strlen(*line) / 2) < 0)
@@ -53,12 +83,13 @@ static void *fake_main(void *arg)
 	return NULL;
 }
 
-static void fake_start(struct fake *f, const char *const *script)
+static void fake_start_fds(struct fake *f, const char *const *script, unsigned int n_fds)
 {
 	struct sockaddr_un sa = {.sun_family = AF_UNIX};
 
 	memset(f, 0, sizeof(*f));
 	f->script = script;
+	f->n_fds = n_fds;
 	strcpy(f->dir, "/tmp/viaduct-ctl-test-XXXXXX");
 	assert_non_null(mkdtemp(f->dir));
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/control.sock", f->dir);
@@ -66,6 +97,11 @@ static void fake_start(struct fake *f, const char *const *script)
 	assert_int_equal(bind(f->listener, (struct sockaddr *)&sa, sizeof(sa)), 0);
 	assert_int_equal(listen(f->listener, 1), 0);
 	assert_int_equal(pthread_create(&f->thread, NULL, fake_main, f), 0);
+}
+
+static void fake_start(struct fake *f, const char *const *script)
+{
+	fake_start_fds(f, script, 0);
 }
 
 static void fake_stop(struct fake *f)
@@ -77,6 +113,48 @@ static void fake_stop(struct fake *f)
 	snprintf(path, sizeof(path), "%s/control.sock", f->dir);
 	unlink(path);
 	rmdir(f->dir);
+}
+
+static int n_open(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 256; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* Descriptors come with the answer; what nobody asked for, or is too much, is closed. */
+static void descriptors(void **state)
+{
+	static const char *const script[] = {
+		GREETING, "{\"id\":1,\"result\":{\"a\":1}}\n", "{\"id\":2,\"result\":{}}\n",
+		"{\"id\":3,\"error\":{\"code\":230,\"name\":\"E_VALUE\","
+		"\"text\":\"no\"}}\n",
+		NULL};
+	const int before = n_open();
+	struct viaduct_error err;
+	int fds[2] = {-1, -1};
+	unsigned int n = 9;
+	struct viaduct *v;
+	struct fake f;
+	json_t *result;
+
+	fake_start_fds(&f, script, 3);
+	assert_int_equal(viaduct_open(f.dir, &v, &err), 0);
+	assert_int_equal(viaduct_call_fds(v, "x", NULL, &result, fds, 2, &n, &err), 0);
+	assert_int_equal(n, 2);
+	assert_true(fcntl(fds[0], F_GETFD) == FD_CLOEXEC && fcntl(fds[1], F_GETFD) == FD_CLOEXEC);
+	assert_int_equal(json_integer_value(json_object_get(result, "a")), 1);
+	json_decref(result);
+	close(fds[0]);
+	close(fds[1]);
+	assert_int_equal(viaduct_call(v, "x", NULL, NULL, NULL, NULL, &err), 0);
+	assert_int_equal(viaduct_call_fds(v, "x", NULL, &result, fds, 2, &n, &err), 230);
+	assert_int_equal(n, 0);
+	viaduct_close(v);
+	fake_stop(&f);
+	assert_int_equal(n_open(), before);
 }
 
 static void no_daemon_is_named(void **state)
@@ -214,9 +292,10 @@ static void events_and_timeout(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(no_daemon_is_named),    cmocka_unit_test(too_long_a_run_dir),
-		cmocka_unit_test(run_dir_order),         cmocka_unit_test(result_rows_and_error),
-		cmocka_unit_test(strangers_are_refused), cmocka_unit_test(events_and_timeout),
+		cmocka_unit_test(descriptors),           cmocka_unit_test(no_daemon_is_named),
+		cmocka_unit_test(too_long_a_run_dir),    cmocka_unit_test(run_dir_order),
+		cmocka_unit_test(result_rows_and_error), cmocka_unit_test(strangers_are_refused),
+		cmocka_unit_test(events_and_timeout),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
