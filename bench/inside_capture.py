@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """What `viaduct capture` of everything costs a bridge, and how much of it the file gets.
 
-    bench/inside_capture.py [--json] [--rounds N] [--seconds S] [--dir DIR] [KIND...]
+    bench/inside_capture.py [--json] [--rounds N] [--seconds S] [--dir DIR] [--only worker,net] [KIND...]
 
 Two hosts on a bridge by the packet driver, as in bench/e2e.py, measured in turn: nobody captures
 ("off"), every frame received goes whole into a file ("whole"), 96 bytes of it ("snap96"), received
@@ -15,9 +15,11 @@ import json
 import re
 import signal
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import e2e
@@ -34,7 +36,7 @@ KINDS = {
 
 
 class Capture:
-    """The command beside a measurement; lost(): share of the frames that the file did not get."""
+    """The command beside a measurement; end(): (frames in the file, share of all that it did not get)."""
 
     def __init__(self, daemon, words, file):
         self.file = Path(file)
@@ -43,16 +45,66 @@ class Capture:
                                  stderr=subprocess.PIPE)
         L.wait_for(lambda: daemon.log_text().count("capture for pid=") > n, "the capture runs")
 
-    def lost(self):
+    def end(self):
         self.p.send_signal(signal.SIGINT)
         _, err = self.p.communicate(timeout=60)
         n, lost = (int(x.replace(",", "")) for x in re.search(r"([\d,]+) frames?, (\d+) lost", err).groups())
         self.file.unlink()
-        return lost / max(n + lost, 1)
+        return n, lost / max(n + lost, 1)
 
 
-def measure_one(kind, seconds, directory):
+def replay_file(path, src, dst):
+    """A capture of 64 small frames from src to dst."""
+    frame = L.frame(dst, src)
+    record = struct.pack("<IIII", 1, 0, len(frame), len(frame)) + frame
+    path.write_bytes(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1) + record * 64)
+
+
+def worker_time(pid):
+    """Nanoseconds that the worker was on a processor."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text().startswith("worker-"):
+            return int((task / "schedstat").read_text().split()[0])
+    raise RuntimeError("no worker")
+
+
+def worker(kind, seconds, directory):
+    """(the worker's nanoseconds a frame, million frames a second in the file, share that it did not get)"""
+    lab = L.Lab()
+    try:
+        d = lab.daemon()
+        d.cli("addbr", "br0")
+        for name, (src, dst) in {"x": (1, 2), "y": (2, 1)}.items():
+            replay_file(lab.dir / name, f"02:00:00:00:00:0{src}", f"02:00:00:00:00:0{dst}")
+            d.cli("addif", "br0", f"pcap:{lab.dir / name}")
+        words = KINDS[kind]
+        capture = None if words is None else Capture(d, words, f"{directory}/inside-{d.pid}.pcapng")
+
+        def look():
+            return worker_time(d.pid), sum(d.stats(p)["stats64"]["rx"]["packets"] for p in ("x", "y"))
+
+        start, before = time.monotonic(), look()
+        time.sleep(seconds)
+        after = look()
+        n, lost = capture.end() if capture else (0, None)
+        return (after[0] - before[0]) / (after[1] - before[1]), n / (time.monotonic() - start) / 1e6, lost
+    finally:
+        lab.close()
+
+
+def measure_one(kind, seconds, directory, only):
     """One kind: {metric: value}."""
+    r = {}
+    if "worker" in only:
+        r["worker_ns"], written, lost = worker(kind, min(seconds, 1), directory)
+        if lost is not None:
+            r["written_m"], r["worker_lost"] = written, lost
+    if "net" in only:
+        r.update(network(kind, seconds, directory))
+    return r
+
+
+def network(kind, seconds, directory):
     c = e2e.Contender("packet")
     r = {}
     try:
@@ -62,7 +114,7 @@ def measure_one(kind, seconds, directory):
                 capture = None if words is None else Capture(c.daemon, words, f.name)
             r[metric] = fn()
             if capture:
-                r[metric.split("_")[0] + "_lost"] = capture.lost()
+                r[metric.split("_")[0] + "_lost"] = capture.end()[1]
             else:
                 Path(f.name).unlink()
     finally:
@@ -70,12 +122,12 @@ def measure_one(kind, seconds, directory):
     return r
 
 
-def measure(kinds=tuple(KINDS), rounds=3, seconds=2, directory="/dev/shm"):
+def measure(kinds=tuple(KINDS), rounds=3, seconds=2, directory="/dev/shm", only=("worker", "net")):
     """Medians per kind, and ratios to "off": {"capture": …, "ratio_to_off": …}."""
     raw = {k: {} for k in kinds}
     for i in range(rounds):
         for kind in kinds if i % 2 == 0 else reversed(kinds):
-            for m, v in measure_one(kind, seconds, directory).items():
+            for m, v in measure_one(kind, seconds, directory, only).items():
                 raw[kind].setdefault(m, []).append(v)
             print(f"round {i + 1} of {rounds}: {kind}: "
                   f"{ {m: round(v[-1], 3) for m, v in raw[kind].items()} }", file=sys.stderr)
@@ -91,25 +143,26 @@ def main():
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--seconds", type=int, default=2)
     p.add_argument("--dir", default="/dev/shm")
+    p.add_argument("--only", default="worker,net")
     p.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
     a = p.parse_args()
     kinds = a.kinds or list(KINDS)
     if unknown := set(kinds) - set(KINDS):
         p.error(f"{', '.join(unknown)}: no such kind")
-    r = {"machine": {**e2e.machine(), "rounds": a.rounds}, **measure(kinds, a.rounds, a.seconds, a.dir)}
+    r = {"machine": {**e2e.machine(), "rounds": a.rounds}, **measure(kinds, a.rounds, a.seconds, a.dir, a.only.split(","))}
     if a.json:
         print(json.dumps(r))
         return
     m = r["machine"]
     print(f"{m['cpu']}, {m['cores']} cores, Linux {m['kernel']}, load {m['load']:.1f}; medians of {a.rounds} rounds")
-    columns = ["tcp_gbit", "tcp_lost", "frames_m", "frames_lost"]
-    print(f"{'':10}" + "".join(f"{c:>20}" for c in columns))
+    columns = ["worker_ns", "worker_lost", "written_m", "tcp_gbit", "tcp_lost", "frames_m", "frames_lost"]
+    print(f"{'':10}" + "".join(f"{c:>18}" for c in columns))
     for k in kinds:
         cells = []
         for c in columns:
             v, ratio = r["capture"][k].get(c), r["ratio_to_off"][k].get(c)
             cells.append("-" if v is None else f"{v:.3f}" + (f" (x{ratio:.2f})" if ratio else ""))
-        print(f"{k:10}" + "".join(f"{c:>20}" for c in cells))
+        print(f"{k:10}" + "".join(f"{c:>18}" for c in cells))
 
 
 if __name__ == "__main__":

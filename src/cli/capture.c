@@ -30,6 +30,7 @@
 #define TURN          256u /* records until others are looked at */
 #define WAIT_MS       1000 /* a signal between test and poll() is noticed then */
 #define SNAP_FOR_TEXT 256  /* is enough for a line */
+#define SAID          64u
 
 /* Why it ended; 0: it goes on. */
 enum ending { GOING, DONE, OUTPUT_GONE, OUTPUT_FAILED, BRIDGE_GONE, DAEMON_GONE, BROKEN };
@@ -38,6 +39,12 @@ struct interface {
 	uint16_t port;
 	struct capring_counters base; /* of that number, when it became this port's */
 	uint64_t delivered;
+};
+
+/* Most frames are told in the words of one before them. */
+struct said {
+	struct capring_record about; /* its verdict; size 0: empty */
+	char text[CAPTURE_TEXT_SIZE];
 };
 
 struct session {
@@ -49,10 +56,11 @@ struct session {
 	size_t memory_size;
 	struct capring_reader ring;
 	int fds[2]; /* memory, bell */
-	int out_fd; /* of pcapng; -1 */
+	int out_fd; /* -1: none */
 	bool out_hangs_up;
 	struct pcapng png;
 	struct capture_names names;
+	struct said said[SAID];
 	struct interface *ifs;
 	uint32_t n_ifs;
 	uint32_t if_of[CAPRING_PORTS]; /* index + 1 */
@@ -102,6 +110,7 @@ static void take_port(struct session *s, const struct capring_record *r)
 	memcpy(name, p->name, sizeof(p->name));
 	memcpy(text, p->text, sizeof(p->text));
 	snprintf(s->names.ports[r->port], CAPRING_NAME, "%.15s", name);
+	memset(s->said, 0, sizeof(s->said)); /* ports have other names now */
 	/* The first owner of a number has all that was counted before its name came. */
 	s->ifs[s->n_ifs] = (struct interface){.port = r->port};
 	if (s->if_of[r->port])
@@ -168,16 +177,39 @@ static void print_json(struct session *s, const struct capring_record *r, const 
 	json_decref(j);
 }
 
+/* What capture_text() goes by: all but sizes, time and the port where the frame was seen. */
+static bool same_words(const struct capring_record *a, const struct capring_record *b)
+{
+	const size_t from = offsetof(struct capring_record, to_port);
+
+	return a->size && a->point == b->point && a->verdict == b->verdict &&
+	       a->flags == b->flags &&
+	       !memcmp((const char *)a + from, (const char *)b + from, sizeof(*a) - from);
+}
+
+static const char *text_of(struct session *s, const struct capring_record *r)
+{
+	struct said *t = &s->said[(r->to_port * 7u + r->in_port * 3u + r->verdict + r->gso_size +
+				   r->point * 5u + r->flags) %
+				  SAID];
+
+	if (same_words(&t->about, r))
+		return t->text;
+	memcpy(&t->about, r, sizeof(t->about));
+	return capture_text(&s->names, r, t->text, sizeof(t->text));
+}
+
 static void take_packet(struct session *s, const struct capring_record *r)
 {
-	char text[CAPTURE_TEXT_SIZE], summary[FRAME_SUMMARY_SIZE];
+	char summary[FRAME_SUMMARY_SIZE];
 	const uint32_t i = s->if_of[r->port];
+	const char *text;
 
 	if (i == 0) { /* its port was told before, or the memory is not the daemon's any more */
 		s->ending = BROKEN;
 		return;
 	}
-	capture_text(&s->names, r, text, sizeof(text));
+	text = text_of(s, r);
 	s->n++;
 	s->ifs[i - 1].delivered++;
 	if (s->file) {
@@ -332,11 +364,23 @@ static void end_file(struct session *s)
 
 /* ---- start and end ---- */
 
-/* 0 or an exit code after a sentence. */
-static int open_file(struct session *s)
+/* Whether the output can lose its reader. */
+static void watch_output(struct session *s)
 {
 	struct stat st;
 
+	if (fstat(s->out_fd, &st) == 0)
+		s->out_hangs_up = S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
+}
+
+/* 0 or an exit code after a sentence. */
+static int open_output(struct session *s)
+{
+	if (!s->file) {
+		s->out_fd = fileno(s->c->out);
+		watch_output(s);
+		return CLI_OK;
+	}
 	s->out_fd = STDOUT_FILENO;
 	fflush(s->c->out);
 	if (strcmp(s->file, "-") != 0)
@@ -346,8 +390,7 @@ static int open_file(struct session *s)
 				"capture: standard output is a terminal, and a capture no text");
 	if (s->out_fd < 0)
 		return cli_fail(s->c, CTL_E_ARGS, NULL, "%s: %s", s->file, strerror(errno));
-	if (fstat(s->out_fd, &st) == 0)
-		s->out_hangs_up = S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode);
+	watch_output(s);
 	if (pcapng_init(&s->png, s->out_fd))
 		return cli_fail(s->c, CTL_E_INTERNAL, NULL, "capture: no memory");
 	pcapng_section(&s->png, "viaduct");
@@ -412,6 +455,7 @@ static void catch_signals(void)
 	/* A second one ends a process that hangs in its output. */
 	struct sigaction sa = {.sa_handler = stop, .sa_flags = (int)SA_RESETHAND};
 
+	stopped = 0;
 	sigaction(SIGINT, &sa, NULL);
 	sigaction(SIGTERM, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
@@ -453,7 +497,7 @@ static void session_end(struct session *s)
 {
 	if (s->file)
 		pcapng_deinit(&s->png);
-	if (s->out_fd >= 0 && s->out_fd != STDOUT_FILENO)
+	if (s->file && s->out_fd >= 0 && s->out_fd != STDOUT_FILENO)
 		close(s->out_fd);
 	if (s->memory)
 		munmap(s->memory, s->memory_size);
@@ -484,8 +528,8 @@ int cmd_capture(struct cli *c, const struct command *cmd, json_t *args)
 			     : SNAP_FOR_TEXT;
 	catch_signals();
 	r = start(&s, args, &result);
-	if (!r && s.file)
-		r = open_file(&s);
+	if (!r)
+		r = open_output(&s);
 	if (!r) {
 		s.start_ns = wall_ns();
 		if (row_int(args, "seconds"))

@@ -243,6 +243,8 @@ static void open_batch(struct captures *cs, const struct batch *b)
 
 void capture_in(struct captures *cs, const struct bport *in, const struct batch *b)
 {
+	if (!(cs->points >> CAPRING_IN & 1))
+		return;
 	open_batch(cs, b);
 	for (uint32_t i = 0; i < cs->n; i++) {
 		struct capture *c = cs->list[i];
@@ -281,6 +283,8 @@ static const struct bport *returns_at(struct captures *cs, enum intercept_side s
 void capture_after(struct captures *cs, enum intercept_side side, const struct batch *b,
 		   const struct origin *o)
 {
+	if (!(cs->points >> CAPRING_AFTER & 1))
+		return;
 	open_batch(cs, b);
 	for (uint32_t i = 0; i < cs->n; i++) {
 		struct capture *c = cs->list[i];
@@ -377,9 +381,7 @@ static void settle(const struct captures *cs, struct capring_record *r, uint32_t
 
 void capture_done(struct captures *cs, const struct batch *b, const struct egress *e)
 {
-	const uint32_t settled = 1U << CAPRING_IN | 1U << CAPRING_AFTER;
-
-	if (cs->open && cs->points & settled) {
+	if (cs->open) {
 		cs->n_frames = min_of(cs->n_frames, b->n);
 		count_takers(cs, e);
 		for (uint32_t i = 0; i < cs->n; i++)

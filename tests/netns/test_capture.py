@@ -246,6 +246,7 @@ def test_vlans(lab, daemon):
     daemon.cli("vlan", "add", "dev", b.port, "vid", "7")
     daemon.cli("vlan", "add", "dev", a.port, "vid", "7", "pvid", "untagged")
     c = Capture(lab, daemon, "point", "in", "point", "out", "filter", f"ether src {a.mac}")
+    b.raw.drain()  # it listens
     a.raw.send(L.frame(b.mac, a.mac))
     got = b.raw.expect(lambda f: f[:12] == L.frame(b.mac, a.mac)[:12])
     assert got[12:16] == bytes.fromhex("81000007")
@@ -311,6 +312,17 @@ def test_reader_of_pipe_leaves(net):
     c.stdout.close()
     assert c.wait(L.DEADLINE) == 0, c.stderr.read()
     send(a, b)
+
+
+def test_reader_of_lines_leaves(net):
+    """`viaduct capture br0 | head -1` ends without a second frame."""
+    lab, d, a, b = net
+    c = lab.background(d.ns, L.VIADUCT, "--run-dir", d.run_dir, "capture", "br0", stdout=subprocess.PIPE)
+    L.wait_for(lambda: "capture for pid=" in d.log_text(), "it runs")
+    send(a, b)
+    assert "in: forwarded to p2" in c.stdout.readline()
+    c.stdout.close()
+    assert c.wait(L.DEADLINE) == 0
 
 
 def test_live_in_pipe(net):
@@ -486,6 +498,51 @@ def test_before_and_after(net, how):
     assert [(r["interface_name"], r["comment"]) for r in c.read()] == [
         ("p1", "in: to a program, ring 0"), ("p1", "before: to a program, ring 0"),
         ("p1", "after: forwarded to p2"), ("p2", "out: from p1 by way of a program")]
+
+
+def test_copies_for_a_reader(net):
+    """A program that only reads gets copies; the frame goes on."""
+    lab, d, a, b = net
+    Program(lab, d, "read")
+    c = Capture(lab, d, "point", "in", "point", "before", "filter", "ether proto 0x88b5")
+    send(a, b)
+    c.end()
+    assert c.comments() == ["in: forwarded to p2; a copy to a program, ring 0", "before: a copy to a program, ring 0"]
+
+
+def test_ring_full(net):
+    """What finds no room in a program's ring was not shown to it."""
+    lab, d, a, b = net
+    p = Program(lab, d)
+    d.cli("intercept", "br0", "stall-ms", 60000)
+    c = Capture(lab, d, "point", "in", "point", "before", "point", "drop", "filter", "ether proto 0x88b5")
+    p.kill(signal.SIGSTOP)
+    f = L.frame(b.mac, a.mac)
+    for _ in range(3000):
+        a.raw.send(f)
+    L.wait_for(lambda: d.drop("ring-full") > 100, "the ring is full")
+    L.wait_for(lambda: d.stats("p1")["stats64"]["rx"]["packets"] >= 3001, "all were received")
+    c.end()
+    said = c.comments()
+    full = sum(s.startswith("drop: ring-full") for s in said)
+    assert full == d.drop("ring-full") == sum(s.startswith("in: dropped: ring-full") for s in said)
+    assert said.count("before: to a program, ring 0") == said.count("in: to a program, ring 0") == 3000 - full
+    p.kill(signal.SIGCONT)
+
+
+def test_gso_and_a_program(lab, daemon):
+    """A GSO frame goes to a program whole, for the capture, and comes back whole."""
+    a, b = lab.add_hosts(2)
+    daemon.bridge(a, b, driver="packet")
+    a.ping(b.addr)
+    Program(lab, daemon)
+    c = Capture(lab, daemon, "point", "before", "point", "after", "snaplen", "100", "filter", "tcp and greater 4000")
+    L.tcp_transfer(a.ns, b.ns, b.addr, size=4 << 20)
+    c.end()
+    said = c.comments(port="p1")
+    before = sum(s.startswith("before: to a program, ring 0; GSO: TCPv4") for s in said)
+    after = sum(s.startswith("after: forwarded to p2; GSO: TCPv4") for s in said)
+    assert before > 5 and after > 0.5 * before, (before, after)
 
 
 def test_adopted(lab, daemon):
