@@ -34,8 +34,9 @@ class Capture:
         L.wait_for(lambda: not file or self.file.exists(), "the file is there")
 
     def end(self, code=0, sig=signal.SIGINT):
-        """What it said, once it has ended."""
+        """What it said, once it has ended. A frame may arrive before the worker has published its record."""
         if sig:
+            self.d.cli("stats", check=False)  # the worker answers between batches
             self.p.send_signal(sig)
         self.out, self.err = self.p.communicate(timeout=L.DEADLINE * 2)
         assert self.p.returncode == code, (self.p.returncode, self.err)
