@@ -21,8 +21,8 @@
  * would cost more than all the rest.
  */
 
-/* A frame that was redirected goes to the other device at once. */
-#define REDIRECT_NS 1000000ull
+/* A redirected frame is there in microseconds, unless something comes between. */
+#define REDIRECT_NS 20000000ull
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 struct ns_common {

@@ -57,6 +57,7 @@ struct ktrace {
 	struct reasons *reasons;
 	struct bpf_program prog;
 	bool has_prog;
+	bool all_calls; /* no filter of system calls */
 	struct report report;
 	struct journeys *journeys;
 	struct probe *probe;
@@ -247,7 +248,7 @@ static int settle(struct ktrace *k, struct ctl_error *err)
 		fcntl(STDOUT_FILENO, F_SETFL, flags | O_NONBLOCK);
 	k->start_ns = clock_now_ns();
 	clock_wall_s();
-	r = privs_give_up();
+	r = privs_give_up(!k->all_calls);
 	if (r) {
 		json_decref(ready);
 		return ctl_fail(err, CTL_E_INTERNAL, "bridge %s: cannot give up privileges: %s",
@@ -328,10 +329,13 @@ static bool number(const char *text, uint64_t *ret)
 
 static bool parse_options(struct ktrace *k, int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"bridge", required_argument, NULL, 'b'}, {"from", required_argument, NULL, 'f'},
-		{"count", required_argument, NULL, 'c'},  {"seconds", required_argument, NULL, 's'},
-		{"filter", required_argument, NULL, 'F'}, {NULL, 0, NULL, 0}};
+	static const struct option options[] = {{"bridge", required_argument, NULL, 'b'},
+						{"from", required_argument, NULL, 'f'},
+						{"count", required_argument, NULL, 'c'},
+						{"seconds", required_argument, NULL, 's'},
+						{"filter", required_argument, NULL, 'F'},
+						{"no-seccomp", no_argument, NULL, 'S'},
+						{NULL, 0, NULL, 0}};
 	bool good = true;
 	int c;
 
@@ -345,6 +349,9 @@ static bool parse_options(struct ktrace *k, int argc, char **argv)
 			break;
 		case 'F':
 			k->filter = optarg;
+			break;
+		case 'S':
+			k->all_calls = true;
 			break;
 		case 'c':
 			good = number(optarg, &k->count);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -20,7 +21,8 @@ int privs_drop(void);
  */
 int privs_seccomp(void);
 /*
- * Gives up everything, for good: user and group of root, all capabilities, new privileges, and all
- * system calls but those of a program that waits, reads and writes what it has open. 0 or -errno.
+ * Gives up everything, for good: user and group of root, all capabilities, new privileges, and with
+ * filter_calls all system calls but those of a program that waits, reads and writes what it has
+ * open. 0 or -errno.
  */
-int privs_give_up(void);
+int privs_give_up(bool filter_calls);
