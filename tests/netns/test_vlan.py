@@ -9,6 +9,7 @@ import pytest
 import lab as L
 from lab import frame, sent_by, wait_for
 from puppet import Puppet, Scene
+from test_netmap import Program
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 Q, AD = 0x8100, 0x88a8
@@ -165,10 +166,8 @@ def test_the_host_with_tags(lab):
     host.close()
 
 
-@pytest.mark.parametrize("kinds", [("packet", "packet", "packet"), ("packet", "xdp", "packet"), ("tap", "packet", "tap"),
-                                   ("xdp", "packet", "tap")], ids="-".join)
-def test_tcp_from_access_ports_over_a_trunk(lab, kinds):
-    """Two bridges, joined by a trunk: each segment, or each GSO frame, gets a tag and loses it."""
+def trunked(lab, kinds):
+    """Two bridges, joined by a trunk, with a host each in VLAN 100: the daemon and [(namespace, address)]."""
     d = lab.daemon()
     d.ns.ip("link", "add", "t0", "type", "veth", "peer", "name", "t1")
     for t in ("t0", "t1"):
@@ -195,8 +194,16 @@ def test_tcp_from_access_ports_over_a_trunk(lab, kinds):
         only(d, f"t{i}", "100")
         d.ns.ip("link", "set", br, "up")
         ends.append((ns, addr))
-    (a, a_addr), (b, b_addr) = ends
+    (a, _), (_, b_addr) = ends
     wait_for(lambda: " 1 received" in a.run("ping", "-n", "-c1", "-W1", b_addr, check=False), "ping")
+    return d, ends
+
+
+@pytest.mark.parametrize("kinds", [("packet", "packet", "packet"), ("packet", "xdp", "packet"), ("tap", "packet", "tap"),
+                                   ("xdp", "packet", "tap")], ids="-".join)
+def test_tcp_from_access_ports_over_a_trunk(lab, kinds):
+    """Each segment, or each GSO frame, gets a tag and loses it."""
+    d, ((a, a_addr), (b, b_addr)) = trunked(lab, kinds)
 
     def bad():
         return {k: n for k, n in d.drops().items() if k[0] not in ("br0", "br1") and
@@ -214,6 +221,21 @@ def test_tcp_from_access_ports_over_a_trunk(lab, kinds):
     if set(kinds) == {"packet"}:  # no segment was cut on the way
         assert d.stats("t0")["offload"]["gso_passed"] > 0
         assert d.stats("t0")["offload"]["gso_segmented"] == 0
+
+
+@pytest.mark.parametrize("how", [[], ["copy"]], ids=["swap", "copy"])
+def test_tcp_with_a_program_on_the_bridge(lab, how):
+    """The program has segments without tags one way, with them the other; GSO frames go on whole, and get theirs."""
+    d, ((a, a_addr), (b, b_addr)) = trunked(lab, ("packet",) * 3)
+    p = Program(lab, d, *how)
+    L.tcp_transfer(a, b, b_addr)
+    L.tcp_transfer(b, a, a_addr)
+    L.udp_transfer(a, b, b_addr)
+    assert L.checksum_errors(a) == L.checksum_errors(b) == 0
+    nic = p.side()
+    assert nic["taken"] > 100 and nic["gso"]["whole"] > 0 and nic["origins"]["unknown"] == 0, nic
+    assert d.drop("vlan-ingress") == d.drop("vlan-egress") == d.drop("vlan-no-pvid", "p1") == 0, d.drops()
+    p.end()
 
 
 def test_a_program_in_the_path(lab):
