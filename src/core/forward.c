@@ -295,11 +295,11 @@ static void flood(struct pass *s, struct bport *in, struct frame *f)
 {
 	const struct bridge *br = s->br;
 	const uint8_t need = flood_flag(f);
-	const bool up = floods_to_host(br, in, f);
+	const bool up = floods_to_host(br, in, f), edits = f->vid != 0;
 	uint32_t n = 0, n_refused = 0;
 	struct forms w;
 
-	if (unlikely(f->vid))
+	if (unlikely(edits))
 		forms_init(&w);
 	for (uint32_t i = 0; i < br->n_ports; i++) {
 		struct bport *p = br->ports[i];
@@ -319,12 +319,12 @@ static void flood(struct pass *s, struct bport *in, struct frame *f)
 			continue;
 		}
 		n++;
-		if (likely(!f->vid))
+		if (likely(!edits))
 			put_on(s, p, f);
 		else
 			give(s, p, f, &w);
 	}
-	if (unlikely(f->vid) && n > 0)
+	if (unlikely(edits) && n > 0)
 		give_forms(s, f, &w);
 	else if (n > 1)
 		br->bufs.ref(br->bufs.ctx, f->buf, n - 1);

@@ -587,9 +587,11 @@ void worker_bridge_del(struct worker *w, struct worker_bridge *wb)
 		}
 }
 
+/* Frames find the port by its number, and drops of its driver are the port's. */
 static void bind_port(struct worker_port *wp)
 {
 	wp->bridge->by_no[wp->bp->no] = wp;
+	wp->port->drop_port = wp->bp->generation;
 	if (wp->bridge->captures)
 		capture_port(wp->bridge->captures, wp->bp);
 }
@@ -600,7 +602,7 @@ int worker_port_attach(struct worker *w, struct worker_port *wp)
 
 	wp->touched = wp->quiet = false;
 	wp->port->drop_log = bridge_drop_log(wp->bridge->br);
-	wp->port->drop_port = wp->bp ? wp->bp->generation : 0;
+	wp->port->drop_port = 0;
 	if (!wp->port->driver->rx) {
 		bind_port(wp);
 		return 0;
