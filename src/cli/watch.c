@@ -98,7 +98,7 @@ void watch_print(struct cli *c, const json_t *event)
 	char safe[64];
 
 	print_time(c, event);
-	fprintf(c->out, "%-4s  %-8s  ", row_text(event, "group"),
+	fprintf(c->out, "%-6s  %-8s  ", row_text(event, "group"),
 		text_safe(row_text(event, "bridge"), safe, sizeof(safe)));
 	fprintf(c->out, "%s%-10s%s", style_on(c->color, kind_style(kind)), kind,
 		style_off(c->color, kind_style(kind)));
