@@ -36,6 +36,7 @@ struct traces_watch {
 	uint32_t no; /* of the engine */
 	struct traces_request req;
 	uint64_t until_ns;
+	uint32_t generation;      /* of the port */
 	uint64_t taken, lost;     /* journeys */
 	struct trace_stats stats; /* as of the last tick */
 };
@@ -182,28 +183,45 @@ static void hand_out(struct traced *t, const struct journey *j)
 	json_decref(told);
 }
 
-/* Only this thread moves the tail, so the journey there stays as it is. */
+/* The oldest journey that waits, of those before `end`; NULL: none. Counts what found no room. */
+static const struct journey *oldest(struct traced *t, uint32_t end)
+{
+	const struct journey *j = NULL;
+
+	pthread_mutex_lock(&t->lock);
+	if (t->tail != end)
+		j = &t->queue[t->tail % QUEUE_SIZE];
+	for (uint32_t i = 0; i < TRACE_WATCHES_MAX; i++) {
+		if (t->watches[i])
+			t->watches[i]->lost += t->overrun[i];
+		t->overrun[i] = 0;
+	}
+	pthread_mutex_unlock(&t->lock);
+	return j;
+}
+
+/* What waits now; what comes meanwhile has its turn after others. Only this thread moves the tail,
+ * so the journey there stays as it is. */
 static void drain(struct traced *t)
 {
-	for (;;) {
-		const struct journey *j = NULL;
+	const struct journey *j;
+	uint32_t end;
+	bool more;
 
-		pthread_mutex_lock(&t->lock);
-		if (t->tail != t->head)
-			j = &t->queue[t->tail % QUEUE_SIZE];
-		for (uint32_t i = 0; i < TRACE_WATCHES_MAX; i++) {
-			if (t->watches[i])
-				t->watches[i]->lost += t->overrun[i];
-			t->overrun[i] = 0;
-		}
-		pthread_mutex_unlock(&t->lock);
-		if (!j)
-			return;
+	pthread_mutex_lock(&t->lock);
+	end = t->head;
+	pthread_mutex_unlock(&t->lock);
+	while ((j = oldest(t, end))) {
 		hand_out(t, j);
 		pthread_mutex_lock(&t->lock);
 		t->tail++;
 		pthread_mutex_unlock(&t->lock);
 	}
+	pthread_mutex_lock(&t->lock);
+	more = t->tail != t->head;
+	pthread_mutex_unlock(&t->lock);
+	if (more)
+		loop_ring(t->bell);
 }
 
 /* ---- the end ---- */
@@ -237,9 +255,18 @@ void traces_stop(struct traces_watch *w, bool tell)
 	free(w);
 }
 
+/* Another port may get the number of one that has left. */
+static bool has_port(const struct traces_watch *w)
+{
+	const struct bport *p = bridge_port(w->t->vb->br, w->req.port);
+
+	return w->req.port == 0 || (p && p->generation == w->generation);
+}
+
 static bool is_over(const struct traces_watch *w, uint64_t now_ns)
 {
-	return now_ns >= w->until_ns || w->taken + w->lost + w->stats.missed >= w->req.count;
+	return now_ns >= w->until_ns || !has_port(w) ||
+	       w->taken + w->lost + w->stats.missed >= w->req.count;
 }
 
 /* t may be gone afterwards. */
@@ -337,6 +364,8 @@ static int start(struct vbridge *vb, struct traces_watch *w, struct ctl_error *e
 	w->t = vb->traced ? vb->traced : traced_new(vb);
 	if (!w->t)
 		return no_memory(vb, err);
+	if (w->req.port)
+		w->generation = bridge_port(vb->br, w->req.port)->generation;
 	w->until_ns = clock_now_ns() + w->req.seconds * CLOCK_SECOND_NS;
 	worker_call(vb->w, begin, &job);
 	w->t->watches[w->no] = w;

@@ -426,6 +426,36 @@ def test_a_thousand_watchers(scene):
         c.close()
 
 
+def test_a_flood(scene):
+    """More journeys than anybody can read: the time is over in time, and others are answered."""
+    s, d = scene, scene.d
+    from scapy.utils import wrpcap
+    path = s.lab.dir / "flood.pcap"
+    wrpcap(str(path), [frame(s, "02:00:00:00:77:77", "02:00:00:00:77:77")], linktype=1)  # same-port: nothing is sent
+    begin = time.monotonic()
+    t = Trace(d, "for", "2", "count", "1000000", filter=None)
+    d.cli("addif", "br0", f"pcap:{path}")
+    for _ in range(5):
+        asked = time.monotonic()
+        d.json("show", "br0")
+        assert time.monotonic() - asked < 2
+    assert len(t.journeys()) > 100 and time.monotonic() - begin < 10
+    d.cli("delif", "br0", "flood")
+    for ear in s.ears.values():
+        ear.drain()
+
+
+def test_a_port_that_leaves(scene):
+    """With it the trace of what it receives: another may get its number."""
+    s, d = scene, scene.d
+    port = s.hosts["b"].port
+    t = Trace(d, "for", "3600", "from", port)
+    d.cli("delif", "br0", port)
+    t.text(1)
+    d.addif("br0", port, "packet")
+    L.wait_for(lambda: d.port(port)["state"] == "forwarding", "it is back")
+
+
 def test_interrupted(scene):
     s, d = scene, scene.d
     t = Trace(d, "for", "3600", "count", "100")
