@@ -289,6 +289,44 @@ static void events_and_timeout(void **state)
 	assert_non_null(strstr(f.request, "{\"groups\":[\"fdb\"]}"));
 }
 
+/* Events of another request are not of this one; the result is the last. */
+static void an_answer_that_goes_on(void **state)
+{
+	static const char *const script[] = {
+		GREETING,
+		"{\"id\":9,\"event\":{\"x\":0}}\n{\"id\":1,\"event\":{\"x\":1}}\n"
+		"{\"id\":1,\"event\":{\"x\":2}}\n{\"id\":1,\"result\":{\"n\":2}}\n",
+		"{\"id\":2,\"error\":{\"code\":270,\"name\":\"E_TRACE_BUSY\",\"text\":\"busy\"}}\n",
+		NULL};
+	struct viaduct_error err;
+	struct viaduct *v = NULL;
+	json_t *event, *result;
+	struct fake f;
+
+	fake_start(&f, script);
+	assert_int_equal(viaduct_open(f.dir, &v, &err), 0);
+	assert_int_equal(viaduct_start(v, "trace.start", json_pack("{s:i}", "count", 2), &err), 0);
+	for (int i = 1; i <= 2; i++) {
+		assert_int_equal(viaduct_next(v, 2000, &event, &result, &err), 0);
+		assert_null(result);
+		assert_int_equal(json_integer_value(json_object_get(event, "x")), i);
+		json_decref(event);
+	}
+	assert_int_equal(viaduct_next(v, 2000, &event, &result, &err), 0);
+	assert_null(event);
+	assert_int_equal(json_integer_value(json_object_get(result, "n")), 2);
+	json_decref(result);
+	assert_int_equal(viaduct_next(v, 1, &event, &result, &err), 0);
+	assert_true(!event && !result);
+	assert_int_equal(viaduct_start(v, "trace.start", NULL, &err), 0);
+	assert_int_equal(viaduct_next(v, 2000, &event, &result, &err), 270);
+	assert_string_equal(err.text, "busy");
+	assert_int_equal(viaduct_next(v, 2000, &event, &result, &err), VIADUCT_E_NO_DAEMON);
+	viaduct_close(v);
+	fake_stop(&f);
+	assert_non_null(strstr(f.request, "\"cmd\":\"trace.start\",\"args\":{\"count\":2}"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +334,7 @@ int main(void)
 		cmocka_unit_test(too_long_a_run_dir),    cmocka_unit_test(run_dir_order),
 		cmocka_unit_test(result_rows_and_error), cmocka_unit_test(strangers_are_refused),
 		cmocka_unit_test(events_and_timeout),
+		cmocka_unit_test(an_answer_that_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
