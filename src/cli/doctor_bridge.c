@@ -322,7 +322,8 @@ void doctor_check_moves(struct doctor *d)
 static const struct {
 	const char *reason;
 	enum doctor_severity severity; /* DOCTOR_OK: as it should be, not said */
-	const char *hint;
+	const char *hint;              /* of our own command */
+	const char *offloads;          /* for ethtool -K */
 } reasons[] = {
 	{"same-port", DOCTOR_OK, NULL},
 	{"isolated", DOCTOR_OK, NULL},
@@ -345,19 +346,22 @@ static const struct {
 	{"vlan-no-pvid", DOCTOR_WARNING, "vlan show"},
 	{"vlan-egress", DOCTOR_WARNING, "vlan show"},
 	{"egress-mtu", DOCTOR_WARNING, "link show"},
+	{"gso-kind", DOCTOR_WARNING, NULL, "gro off lro off"},
+	{"gso-malformed", DOCTOR_WARNING, NULL, "gro off lro off"},
 };
 
 static void say_drop(struct doctor *d, const json_t *drop, long long seconds)
 {
 	const char *reason = row_text(drop, "reason"), *port = row_text(drop, "port");
 	enum doctor_severity severity = DOCTOR_WARNING;
-	const char *command = NULL;
+	const char *command = NULL, *offloads = NULL;
 
 	for (size_t i = 0; i < array_size(reasons); i++) {
 		if (strcmp(reason, reasons[i].reason) != 0)
 			continue;
 		severity = reasons[i].severity;
 		command = reasons[i].hint;
+		offloads = reasons[i].offloads;
 	}
 	if (severity == DOCTOR_OK)
 		return;
@@ -366,6 +370,10 @@ static void say_drop(struct doctor *d, const json_t *drop, long long seconds)
 		   seconds, reason, row_text(drop, "text"));
 	if (command)
 		doctor_hint(d, "%s %s", d->viaduct, command);
+	if (offloads)
+		doctor_hint(d,
+			    "%sethtool -K %s %s; of a veth pair, at the other end: tso off gso off",
+			    d->prefix, port, offloads);
 	doctor_hint(d, "%s drops %s", d->viaduct, d->bridge);
 }
 
@@ -403,6 +411,10 @@ void doctor_check_drops(struct doctor *d)
 	{
 		const char *name = row_text(port, "ifname");
 
+		/* What a TAP of ours receives is what the bridge sent to the host, who may ignore
+		 * it. */
+		if (!strcmp(row_text(json_object_get(port, "row"), "driver"), "tap"))
+			continue;
 		say_losses(d, name, json_object_get(json_object_get(grown, "devices"), name), s);
 	}
 }

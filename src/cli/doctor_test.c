@@ -276,6 +276,14 @@ static void drops(void **state)
 	look(OWN("", "", GROWN("{'port':'-','reason':'not-inspected','text':'t','count':1}")),
 	     NULL);
 	expect_one("problem drops br0: 1 frames", "[viaduct rings]");
+	look(OWN("", "", GROWN("{'port':'p1','reason':'gso-kind','text':'t','count':1}")), NULL);
+	expect_one("warning drops p1: 1 frames", "[ethtool -K p1 gro off lro off; of a veth");
+	/* The host ignores what it gets by a TAP. */
+	look("{'bridge':'br0','kind':'own','link':{" LINK
+	     "},'ports':[{'ifname':'p1','row':{'driver'"
+	     ":'tap'}}],'grown':{'seconds':1,'devices':{'p1':{'rx_dropped':99}}}}",
+	     NULL);
+	expect_none();
 	look("{'bridge':'br0','kind':'kernel','link':{" LINK
 	     "},'ports':[{'ifname':'p1'," KERNEL_PORT
 	     "}],'grown':{'seconds':1,'devices':{'p1':{'rx_dropped':4,'tx_dropped':5}}}}",

@@ -657,6 +657,16 @@ def test_drops_that_grow(lab, own):
     doctor.fine(seconds=1)
 
 
+def test_what_a_tap_ignores_is_no_loss(lab, own):
+    """Frames of a protocol that nobody speaks go to the host by a TAP."""
+    (a, b), doctor = own
+    assert doctor.run("addif", "br0", "tap:t0").returncode == 0
+    lab.switch.ip("link", "set", "t0", "up")
+    L.wait_for(lambda: doctor.ask()["exit"] == 0, "it is up")
+    with Pump(lambda: a.raw.send(L.frame("ff:ff:ff:ff:ff:ff", a.mac))):
+        doctor.fine(seconds=1)
+
+
 def test_losses_of_the_kernel(lab, kernel):
     """The other end of the cable has a smaller MTU than the port."""
     (a, b), doctor = kernel
