@@ -249,14 +249,14 @@ static void set_prefix(struct cli *c, struct doctor *d)
 		 c->run_dir ? " --run-dir " : "", c->run_dir ? c->run_dir : "");
 }
 
-/* Netfilter is asked for each bridge, since rules may name it. */
-static void examine(struct doctor *d, const json_t *picture)
+/* Netfilter's rules are read for each bridge, since they may name it; listings are kept. */
+static void examine(struct doctor *d, const json_t *picture, json_t *listings)
 {
 	struct netfilter nf;
 
 	d->picture = picture;
 	d->bridge = row_text(picture, "bridge");
-	netfilter_look(d->bridge, &nf);
+	netfilter_look_again(d->bridge, listings, &nf);
 	d->nf = &nf;
 	doctor_examine(d);
 	d->nf = NULL;
@@ -268,13 +268,13 @@ int cmd_doctor(struct cli *c, const struct command *cmd, json_t *args)
 	const json_t *seconds = json_object_get(args, "for");
 	const int wait_s = seconds ? (int)min_of(json_integer_value(seconds), 3600) : 1;
 	struct doctor d = {.bridge = "", .check = "look", .findings = json_array()};
-	json_t *pictures = NULL, *one;
+	json_t *pictures = NULL, *listings = json_object(), *one;
 	size_t i;
 	int r;
 
 	set_prefix(c, &d);
 	r = doctor_look(c, row_text(args, "bridge"), wait_s, &d, &pictures);
-	json_array_foreach(pictures, i, one) examine(&d, one);
+	json_array_foreach(pictures, i, one) examine(&d, one, listings);
 	if (!r && c->json)
 		print_json(c, pictures, d.findings);
 	else if (!r)
@@ -282,6 +282,7 @@ int cmd_doctor(struct cli *c, const struct command *cmd, json_t *args)
 	if (!r)
 		r = doctor_exit(doctor_worst(d.findings));
 	json_decref(pictures);
+	json_decref(listings);
 	json_decref(d.findings);
 	return r;
 }

@@ -133,6 +133,13 @@ static void read_bridge(const char *bridge, struct netfilter *nf)
 
 /* ---- rules ---- */
 
+/* One look. */
+struct look {
+	const char *bridge;
+	json_t *listings; /* what tools have printed, by their names */
+	struct netfilter *nf;
+};
+
 /* Where drops of one listing go. */
 struct listing {
 	struct netfilter *nf;
@@ -217,29 +224,43 @@ static const char *command_of(const char *tool, const char *kind, char *buf, siz
 	return buf;
 }
 
+/*
+ * What the tool prints, asked once; NULL if it fails. Its bytes need not be UTF-8. The caller's.
+ */
+static char *ask(const struct look *k, const char *const *argv)
+{
+	json_t *kept = json_object_get(k->listings, argv[0]);
+	char *text;
+
+	if (kept)
+		return json_is_string(kept) ? strdup(json_string_value(kept)) : NULL;
+	text = tool_read(argv, OUTPUT_MAX, TIMEOUT_MS);
+	json_object_set_new(k->listings, argv[0], text ? json_string_nocheck(text) : json_null());
+	return text;
+}
+
 /* False: there is no such tool. */
-static bool read_save(struct netfilter *nf, const char *bridge, enum netfilter_family family,
-		      const char *kind)
+static bool read_save(const struct look *k, enum netfilter_family family, const char *kind)
 {
 	const char *tool = families[family].tool;
 	char name[48], path[PATH_MAX], command[24], *text;
 	const char *const argv[] = {name, NULL};
 	struct ruleset rs;
-	struct listing l = {nf, family, command};
+	struct listing l = {k->nf, family, command};
 
 	snprintf(name, sizeof(name), "%s%s%s-save", tool, *kind ? "-" : "", kind);
 	if (!tool_find(name, path, sizeof(path)))
 		return false;
-	text = tool_read(argv, OUTPUT_MAX, TIMEOUT_MS);
+	text = ask(k, argv);
 	if (!text) {
-		cannot(nf, name, "failed");
+		cannot(k->nf, name, "failed");
 		return true;
 	}
 	if (*kind)
 		command_of(tool, kind, command, sizeof(command));
 	else
 		snprintf(command, sizeof(command), "%s", tool);
-	ruleset_init(&rs, bridge);
+	ruleset_init(&rs, k->bridge);
 	ruleset_read_save(&rs, text);
 	ruleset_drops(&rs, take_drop, &l);
 	ruleset_deinit(&rs);
@@ -259,78 +280,85 @@ static bool has_legacy(enum netfilter_family family)
 }
 
 /* True: what iptables-nft keeps has been read. others: nft can be asked about its own tables. */
-static bool read_iptables(struct netfilter *nf, const char *bridge, enum netfilter_family family,
-			  bool others)
+static bool read_iptables(const struct look *k, enum netfilter_family family, bool others)
 {
 	const bool by_nft = families[family].nft != NULL;
-	const bool nft = by_nft && read_save(nf, bridge, family, "nft");
+	const bool nft = by_nft && read_save(k, family, "nft");
 	bool read = nft;
 
 	if (has_legacy(family)) {
-		read = read_save(nf, bridge, family, "legacy") ||
-		       (!nft && read_save(nf, bridge, family, ""));
+		read = read_save(k, family, "legacy") || (!nft && read_save(k, family, ""));
 		if (!read)
-			cannot(nf, families[family].tool,
+			cannot(k->nf, families[family].tool,
 			       "has rules, but its -save is not installed");
-	} else if (by_nft && !nft && !others && !read_save(nf, bridge, family, "")) {
-		cannot(nf, families[family].frames,
+	} else if (by_nft && !nft && !others && !read_save(k, family, "")) {
+		cannot(k->nf, families[family].frames,
 		       "neither nft nor iptables-save is installed to list the rules");
 	}
 	return nft;
 }
 
-static void read_nft(struct netfilter *nf, const char *bridge, enum netfilter_family family,
-		     const json_t *listing, const char *nft, bool skip_iptables)
+static void read_nft(const struct look *k, enum netfilter_family family, const json_t *listing,
+		     const char *nft, bool skip_iptables)
 {
-	struct listing l = {nf, family, "nft"};
+	struct listing l = {k->nf, family, "nft"};
 	struct ruleset rs;
 
-	ruleset_init(&rs, bridge);
+	ruleset_init(&rs, k->bridge);
 	if (ruleset_read_nft(&rs, listing, nft, skip_iptables))
 		ruleset_drops(&rs, take_drop, &l);
 	ruleset_deinit(&rs);
 }
 
 /* What nft lists; NULL without nft, or when it fails, which is noted. */
-static json_t *nft_listing(struct netfilter *nf)
+static json_t *nft_listing(const struct look *k)
 {
 	static const char *const argv[] = {"nft", "-j", "list", "ruleset", NULL};
 	char path[PATH_MAX], *text;
 	json_t *listing;
 
-	if (!tool_find("nft", path, sizeof(path)))
+	if (!tool_find(argv[0], path, sizeof(path)))
 		return NULL;
-	text = tool_read(argv, OUTPUT_MAX, TIMEOUT_MS);
+	text = ask(k, argv);
 	listing = text ? json_loads(text, 0, NULL) : NULL;
 	free(text);
 	if (!listing)
-		cannot(nf, "rules of nftables", "`nft -j list ruleset` failed");
+		cannot(k->nf, "rules of nftables", "`nft -j list ruleset` failed");
 	return listing;
 }
 
-void netfilter_look(const char *bridge, struct netfilter *ret)
+void netfilter_look_again(const char *bridge, json_t *listings, struct netfilter *ret)
 {
+	const struct look k = {bridge, listings, ret};
 	json_t *listing;
 
 	*ret = (struct netfilter){0};
 	read_sysctls(ret);
 	read_bridge(bridge, ret);
-	listing = nft_listing(ret);
+	listing = nft_listing(&k);
 	for (int i = 0; i < NETFILTER_HANDED_N; i++) {
 		const enum netfilter_family f = (enum netfilter_family)i;
 		bool nft_tables;
 
 		if (!netfilter_handed(ret, f))
 			continue;
-		nft_tables = read_iptables(ret, bridge, f, listing != NULL);
+		nft_tables = read_iptables(&k, f, listing != NULL);
 		if (listing && families[f].nft)
-			read_nft(ret, bridge, f, listing, families[f].nft, nft_tables);
+			read_nft(&k, f, listing, families[f].nft, nft_tables);
 	}
 	if (listing) {
-		read_nft(ret, bridge, NETFILTER_BRIDGE, listing, "bridge", false);
-		read_nft(ret, bridge, NETFILTER_DEVICE, listing, "netdev", false);
+		read_nft(&k, NETFILTER_BRIDGE, listing, "bridge", false);
+		read_nft(&k, NETFILTER_DEVICE, listing, "netdev", false);
 	}
 	json_decref(listing);
+}
+
+void netfilter_look(const char *bridge, struct netfilter *ret)
+{
+	json_t *listings = json_object();
+
+	netfilter_look_again(bridge, listings, ret);
+	json_decref(listings);
 }
 
 void netfilter_deinit(struct netfilter *nf)

@@ -52,6 +52,11 @@ struct netfilter {
 
 /* Looks. Always fills *ret, which netfilter_deinit() frees. bridge: its name. */
 void netfilter_look(const char *bridge, struct netfilter *ret);
+/*
+ * The same for one bridge after the other: what the tools have listed is kept in listings, an
+ * object of the caller's, empty at first.
+ */
+void netfilter_look_again(const char *bridge, json_t *listings, struct netfilter *ret);
 void netfilter_deinit(struct netfilter *nf);
 
 /* Does br_netfilter hand frames of this family over? */
