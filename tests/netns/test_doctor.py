@@ -115,11 +115,20 @@ def test_traffic_is_no_finding(any_bridge):
 IPTABLES = ["iptables-legacy", "iptables-nft"]
 
 
+@pytest.fixture
+def handed(lab, kernel):
+    """A bridge of the kernel whose frames br_netfilter hands over, as it does unless told otherwise."""
+    if lab.switch.run("ls", "/proc/sys/net", check=False).find("bridge") < 0:
+        pytest.skip("br_netfilter is not loaded")
+    assert lab.switch.sysctl("net/bridge/bridge-nf-call-iptables") == "1"
+    return kernel
+
+
 @pytest.mark.parametrize("iptables", IPTABLES)
 @pytest.mark.parametrize("cure", [0, 1])
-def test_lost_ping(lab, kernel, iptables, cure):
+def test_lost_ping(lab, handed, iptables, cure):
     """The FORWARD policy that was meant for routing, and both cures as they are printed."""
-    (a, b), doctor = kernel
+    (a, b), doctor = handed
     a.ping(b.addr)
     lab.switch.run(iptables, "-P", "FORWARD", "DROP")
     assert lost(a, b)
@@ -134,8 +143,8 @@ def test_lost_ping(lab, kernel, iptables, cure):
     a.ping(b.addr)
 
 
-def test_lost_ping_ipv6(lab, kernel):
-    (a, b), doctor = kernel
+def test_lost_ping_ipv6(lab, handed):
+    (a, b), doctor = handed
     lab.switch.run("ip6tables", "-A", "FORWARD", "-j", "REJECT")
     f = doctor.find("netfilter", "problem")
     assert "IPv6 frames" in f["text"] and "rule -A FORWARD -j REJECT" in f["text"]
@@ -144,8 +153,8 @@ def test_lost_ping_ipv6(lab, kernel):
     a.ping(b.addr6)
 
 
-def test_lost_ping_nft(lab, kernel):
-    (a, b), doctor = kernel
+def test_lost_ping_nft(lab, handed):
+    (a, b), doctor = handed
     lab.switch.run("nft", "add table inet f; add chain inet f c { type filter hook forward priority 0; "
                           "policy drop; }; add rule inet f c ct state established accept")
     answer = doctor.ask()
@@ -157,8 +166,8 @@ def test_lost_ping_nft(lab, kernel):
     a.ping(b.addr)
 
 
-def test_option_of_the_bridge(lab, kernel):
-    (a, b), doctor = kernel
+def test_option_of_the_bridge(lab, handed):
+    (a, b), doctor = handed
     lab.switch.sysctl("net/bridge/bridge-nf-call-iptables", 0)
     lab.switch.run("iptables", "-P", "FORWARD", "DROP")
     doctor.fine()
@@ -172,9 +181,9 @@ def test_option_of_the_bridge(lab, kernel):
     a.ping(b.addr)
 
 
-def test_a_rule_that_drops_some(lab, kernel):
+def test_a_rule_that_drops_some(lab, handed):
     """What a packet filter is for: told, but nothing to be alarmed about."""
-    (a, b), doctor = kernel
+    (a, b), doctor = handed
     lab.switch.run("iptables", "-A", "FORWARD", "-p", "icmp", "-j", "DROP")
     assert lost(a, b)
     f = doctor.find("netfilter", "ok")
@@ -201,9 +210,9 @@ def test_own_bridge_has_no_iptables(lab, own):
     doctor.fine()
 
 
-def test_rules_that_cannot_be_read(lab, kernel, tmp_path):
+def test_rules_that_cannot_be_read(lab, handed):
     """Without any tool that lists rules: unknown, and it says so."""
-    _, doctor = kernel
+    _, doctor = handed
     hide = "mount -t tmpfs none /usr/sbin && exec \"$@\""
     p = subprocess.run(["unshare", "-m", *doctor.ns.argv("unshare", "-m", "sh", "-c", hide, "sh", L.VIADUCT,
                         "--run-dir", NONE, "-j", "doctor", "br0", "for", "0")], capture_output=True, text=True)
