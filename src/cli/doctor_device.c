@@ -34,7 +34,8 @@ static void bridge_up(struct doctor *d, const json_t *link)
 	else if (row_bool(link, "up"))
 		return;
 	else if (doctor_is_kernel(d))
-		doctor_say(d, DOCTOR_PROBLEM, d->bridge, "is down, so it forwards nothing");
+		doctor_say(d, json_array_size(ports(d)) ? DOCTOR_PROBLEM : DOCTOR_WARNING,
+			   d->bridge, "is down, so it forwards nothing");
 	else
 		doctor_say(d, DOCTOR_WARNING, d->bridge,
 			   "its interface is down: ports are bridged, but the host gets and sends "

@@ -122,6 +122,11 @@ static void healthy_bridges(void **state)
 
 static void links(void **state)
 {
+	look("{'bridge':'br0','kind':'kernel','link':{'up':false},'ports':[]}", NULL);
+	expect_one("warning up br0: is down", "[ip link set br0 up]");
+	look("{'bridge':'br0','kind':'kernel','link':{'up':false},'ports':[{'ifname':'p1'}]}",
+	     NULL);
+	expect_one("problem up br0: is down", "[ip link set br0 up]");
 	look(KERNEL("", "{'ifname':'p1','link':{'up':false,'mtu':1500}}"), NULL);
 	expect_one("warning up p1: this port of br0 is down", "[ip link set p1 up]");
 	look(KERNEL("",

@@ -5,9 +5,11 @@
 #include <jansson.h>
 
 /*
- * {NAME: {ifname, ifindex, mtu, up, carrier, kind, master (ifindex, 0 = none), slave_kind, state
- * (of a bridge's member), gro_max, xdp: id, bridge: {…} of a kernel bridge, counters: {…}}}. up is
- * the flag that an administrator sets. A new object, empty when the kernel does not answer.
+ * {NAME: {ifname, ifindex, mtu, up, carrier, kind, slave_kind, master (ifindex, 0 = none), gro_max,
+ * xdp: {id, if there is a program}, counters: {rx_dropped, tx_dropped, rx_errors, tx_errors}}}; of
+ * a kernel bridge also bridge: {stp_state, vlan_filtering, fdb_n_learned, …}, of its member port:
+ * {state, learning, flood, isolated, locked}, numbers all. up is the flag that an administrator
+ * sets. A new object, empty when the kernel does not answer.
  */
 json_t *links_look(void);
 /*
