@@ -333,8 +333,7 @@ int main(void)
 		cmocka_unit_test(descriptors),           cmocka_unit_test(no_daemon_is_named),
 		cmocka_unit_test(too_long_a_run_dir),    cmocka_unit_test(run_dir_order),
 		cmocka_unit_test(result_rows_and_error), cmocka_unit_test(strangers_are_refused),
-		cmocka_unit_test(events_and_timeout),
-		cmocka_unit_test(an_answer_that_goes_on),
+		cmocka_unit_test(events_and_timeout),    cmocka_unit_test(an_answer_that_goes_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
