@@ -476,10 +476,31 @@ struct trace *bridge_trace(const struct bridge *br)
 	return br->trace;
 }
 
+/* The port with that generation; nowhere if it has left. */
+static const struct bport *port_of_generation(const struct bridge *br, uint32_t generation)
+{
+	for (uint32_t i = 0; i < br->n_ports; i++)
+		if (br->ports[i]->generation == generation)
+			return br->ports[i];
+	return &br->nowhere;
+}
+
+static void driver_dropped(void *ctx, uint32_t port, enum drop_reason r, const uint8_t *data,
+			   uint32_t caplen)
+{
+	struct bridge *br = ctx;
+	const struct bport *at = port_of_generation(br, port);
+	const struct frame f = {.data = (uint8_t *)data, .len = caplen, .in_port = at->no};
+
+	br->dropped(br->dropped_ctx, at, &f, r);
+}
+
 void bridge_on_drop(struct bridge *br, bridge_dropped_fn *fn, void *ctx)
 {
 	br->dropped = fn;
 	br->dropped_ctx = ctx;
+	br->drop_log.tell = fn ? driver_dropped : NULL;
+	br->drop_log.tell_ctx = br;
 }
 
 void bridge_tell_drop(struct bridge *br, const struct bport *at, const struct frame *f,

@@ -227,8 +227,11 @@ void bridge_disown(struct bridge *br, struct batch *b);
  */
 void bridge_set_trace(struct bridge *br, struct trace *t);
 struct trace *bridge_trace(const struct bridge *br);
-/* Tells of each frame or copy that is dropped, before its buffer is given back; fn NULL: stops.
- * at: the port where it is counted. */
+/*
+ * Tells of each frame or copy that is dropped, before its buffer is given back; fn NULL: stops.
+ * at: the port where it is counted. Of a frame that a driver dropped only data and len, of the
+ * bytes that are there, and in_port mean something.
+ */
 typedef void bridge_dropped_fn(void *ctx, const struct bport *at, const struct frame *f,
 			       enum drop_reason r);
 void bridge_on_drop(struct bridge *br, bridge_dropped_fn *fn, void *ctx);

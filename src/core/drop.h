@@ -89,6 +89,10 @@ struct drop_last {
 
 struct drop_log {
 	uint64_t now_ns; /* what a frame that is dropped now gets as its time */
+	/* Told by drivers of what they drop, as drop_note(); NULL: nobody listens. The bridge's. */
+	void (*tell)(void *ctx, uint32_t port, enum drop_reason r, const uint8_t *data,
+		     uint32_t caplen);
+	void *tell_ctx;
 	struct drop_last last[DROP_N];
 };
 

@@ -366,13 +366,21 @@ static void on_drop(void *ctx, const struct bport *at, const struct frame *f, en
 static void drops_are_told_without_a_journey(void **state)
 {
 	struct lab *l = *state;
+	struct drop_log *log = bridge_drop_log(l->i->k->br);
+	const uint8_t bytes[60] = {2};
 
 	n_told = 0;
 	bridge_on_drop(l->i->k->br, on_drop, l->i->a);
 	send(l, l->i->a, AA, AA, 3);
 	assert_int_equal(n_told, 3);
 	assert_int_equal(told, DROP_SAME_PORT);
+	/* A driver's. */
+	log->tell(log->tell_ctx, l->i->a->generation, DROP_TX_REFUSED, bytes, sizeof(bytes));
+	assert_int_equal(n_told, 4);
+	assert_int_equal(told, DROP_TX_REFUSED);
+	n_told = 3;
 	bridge_on_drop(l->i->k->br, NULL, NULL);
+	assert_null(log->tell);
 	send(l, l->i->a, AA, AA, 3);
 	assert_int_equal(n_told, 3);
 }

@@ -25,6 +25,8 @@ void port_drop(struct port *p, enum drop_reason r, const uint8_t *data, uint32_t
 	p->drops.n[r]++;
 	PROBE(drop, p->name, r, drop_name(r), len);
 	drop_note(p->drop_log, p->drop_port, r, data, caplen, len);
+	if (p->drop_log && unlikely(p->drop_log->tell))
+		p->drop_log->tell(p->drop_log->tell_ctx, p->drop_port, r, data, caplen);
 }
 
 void port_drop_frame(struct port *p, enum drop_reason r, const struct frame *f)
