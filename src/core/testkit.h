@@ -2,7 +2,8 @@
 /*
  * What tests of the engine share: a bridge with its owner's side played by counters. Each frame
  * lies in a heap block of exactly its length, so a read past the end is one that ASan sees, and
- * each reference of each buffer is counted: kit_free() fails if one is missing or left over.
+ * each reference of each buffer is counted: kit_free() fails if one is missing or left over, or if a
+ * drop was counted of which nobody was told.
  *
  * Used by unit tests, the simulator and the fuzz target; never by the product.
  */
@@ -30,6 +31,8 @@ struct kit {
 	uint32_t headroom, tailroom;  /* of new buffers: bytes around the frame */
 	bool no_buffers;              /* there are none any more */
 	struct bridge_event last;     /* of any kind */
+	uint64_t told[DROP_N];        /* drops, by bridge_on_drop() */
+	bool others_told;             /* of some of them others were told */
 	uint32_t n_own;               /* frames that the bridge sent of its own */
 	uint8_t own[BPDU_FRAME_SIZE]; /* the latest of them */
 	uint16_t own_port;            /* and where it went */
@@ -120,6 +123,15 @@ static inline void kit_event(void *ctx, const struct bridge_event *e)
 	k->last = *e;
 }
 
+static inline void kit_dropped(void *ctx, const struct bport *at, const struct frame *f,
+			       enum drop_reason r)
+{
+	struct kit *k = ctx;
+
+	kit_check(bridge_drop_log(k->br)->last[r].len == f->len, "the last dropped frame is noted");
+	k->told[r]++;
+}
+
 static inline void kit_own(void *ctx, struct bport *p, const uint8_t *data, uint32_t len)
 {
 	struct kit *k = ctx;
@@ -157,6 +169,7 @@ static inline struct kit *kit_new_kind(uint32_t fdb_capacity, enum bridge_kind k
 					     .get = kit_get,
 					     .room = kit_room});
 	kit_check(k->br != NULL, "no bridge");
+	bridge_on_drop(k->br, kit_dropped, k);
 	return k;
 }
 
@@ -200,10 +213,24 @@ static inline void kit_sent(struct kit *k)
 	egress_reset(k->out);
 }
 
+/* What `drops` shows is what traces and captures are told; ports that have left took some along. */
+static inline void kit_check_drops(const struct kit *k)
+{
+	for (enum drop_reason r = 0; r < DROP_N && !k->others_told; r++) {
+		uint64_t n = bridge_nowhere(k->br)->counters.drops.n[r];
+		const struct bport *p = NULL;
+
+		while ((p = bridge_port_next(k->br, p)))
+			n += p->counters.drops.n[r];
+		kit_check(n <= k->told[r], drop_name(r));
+	}
+}
+
 static inline struct kit *kit_free(struct kit *k)
 {
 	kit_sent(k);
 	kit_check(k->n_live == 0, "buffers were lost");
+	kit_check_drops(k);
 	bridge_free(k->br);
 	free(k->in);
 	free(k->done);

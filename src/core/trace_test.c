@@ -369,6 +369,7 @@ static void drops_are_told_without_a_journey(void **state)
 	struct drop_log *log = bridge_drop_log(l->i->k->br);
 	const uint8_t bytes[60] = {2};
 
+	l->i->k->others_told = true;
 	n_told = 0;
 	bridge_on_drop(l->i->k->br, on_drop, l->i->a);
 	send(l, l->i->a, AA, AA, 3);

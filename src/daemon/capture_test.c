@@ -60,6 +60,7 @@ static int setup(void **state)
 
 	kit_lab_setup((void **)&l->l);
 	l->wb.br = l->l->k->br;
+	l->l->k->others_told = true;
 	l->cs = captures_new(&l->wb);
 	*state = l;
 	return 0;
