@@ -262,13 +262,15 @@ static void a_drop_has_its_reason(void **state)
 static void a_drop_at_the_egress(void **state)
 {
 	struct lab *l = *state;
+	const struct frame *f;
 	enum drop_reason r = DROP_N;
 
 	watch_all(l);
 	kit_frame(l->i->k, AA, BB, 60);
 	kit_run(l->i->k, l->i->a);
-	bridge_tell_drop(l->i->k->br, l->i->b, l->i->k->out->lists[l->i->b->no].frames[0],
-			 DROP_TX_FULL);
+	f = l->i->k->out->lists[l->i->b->no].frames[0];
+	bport_drop(l->i->b, DROP_TX_FULL, f);
+	bridge_tell_drop(l->i->k->br, l->i->b, f, DROP_TX_FULL);
 	trace_round_end(l->t);
 	assert_string_equal(steps(l), "rpslueD");
 	assert_int_equal(outcome(l, &r), OUTCOME_DROPPED);
