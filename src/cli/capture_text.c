@@ -160,7 +160,7 @@ const char *capture_text(const struct capture_names *n, const struct capring_rec
 		break;
 	case CAPRING_DROP:
 		add_reason(&t, n, r);
-		if (r->flags & CAPRING_EGRESS) {
+		if (r->flags & CAPRING_EGRESS && r->in_port != r->port) {
 			add(&t, "; ");
 			add_origin(&t, n, r);
 		}

@@ -147,7 +147,8 @@ static struct capring_record *record(struct captures *cs, struct capture *c, enu
 	r->in_port = f->in_port;
 	r->gso = f->gso;
 	r->gso_size = f->gso ? f->gso_size : 0;
-	memcpy(r->data, f->data, r->caplen);
+	if (likely(r->caplen))
+		memcpy(r->data, f->data, r->caplen);
 	return r;
 }
 
@@ -201,6 +202,14 @@ static void unshow(struct captures *cs, const struct frame *f)
 	}
 }
 
+/* Reasons at the port where the frame would have gone out, whoever tells: a driver does not know
+ * where it had come in. */
+static bool is_egress(enum drop_reason r)
+{
+	return r == DROP_TX_FULL || r == DROP_TX_DOWN || r == DROP_TX_REFUSED ||
+	       r == DROP_OVERSIZE || r == DROP_EGRESS_MTU;
+}
+
 static void dropped(void *ctx, const struct bport *at, const struct frame *f, enum drop_reason why)
 {
 	struct captures *cs = ctx;
@@ -224,7 +233,7 @@ static void dropped(void *ctx, const struct bport *at, const struct frame *f, en
 		r->verdict = CAPRING_DROPPED;
 		r->reason = (uint16_t)why;
 		r->n_dropped = 1;
-		if (at->no != f->in_port)
+		if (at->no != f->in_port || is_egress(why))
 			r->flags |= CAPRING_EGRESS;
 	}
 	publish(cs);
