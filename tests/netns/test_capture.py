@@ -7,6 +7,7 @@ import re
 import resource
 import shutil
 import signal
+import struct
 import subprocess
 import time
 
@@ -180,6 +181,20 @@ def test_drop_of_one_copy(net):
     c.end()
     said = c.comments(src=a.mac)
     assert [s.split(",")[0] for s in said] == ["in: flooded to 2 ports; 1 copy dropped at p1: rule", "drop: rule"], said
+
+
+def test_drop_by_a_driver(lab, daemon):
+    """Here a record that its file holds only a part of: no batch has it."""
+    cut = lab.dir / "cut.pcap"
+    whole = L.frame("02:00:00:00:00:99", "02:00:00:00:00:98")
+    cut.write_bytes(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1) +
+                    struct.pack("<IIII", 1, 0, 40, 60) + whole[:40] + struct.pack("<IIII", 1, 0, 60, 60) + whole)
+    daemon.bridge()
+    c = Capture(lab, daemon, "point", "drop", "count", "2")
+    daemon.cli("addif", "br0", f"pcap:{cut}")
+    c.end(sig=None)
+    said = [(r["interface_name"], r["comment"].split(",")[0]) for r in c.read()]
+    assert ("cut", "drop: rx-truncated") in said, said
 
 
 def test_filter_snaplen_port_count(net):
