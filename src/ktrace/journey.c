@@ -15,7 +15,7 @@
 #define NONE         (-1)
 
 /* By what a journey is found. */
-enum ref_kind { REF_FREE, REF_SKB, REF_HEAD, REF_DIGEST };
+enum ref_kind { REF_FREE, REF_SKB, REF_CLONE, REF_DIGEST };
 
 struct ref {
 	uint64_t key;
@@ -123,6 +123,12 @@ static uint64_t digest(const struct ktrace_event *e)
 	return h;
 }
 
+/* A clone has the same bytes at the same place; the place alone may be another frame's by now. */
+static uint64_t clone_key(const struct ktrace_event *e)
+{
+	return digest(e) ^ e->head * 0x9e3779b97f4a7c15ull;
+}
+
 /* ---- beginning and end ---- */
 
 static void add_step(struct journey *j, const struct ktrace_event *e)
@@ -210,7 +216,7 @@ static struct slot *begin(struct journeys *js, const struct ktrace_event *e, uin
 	s->busy = true;
 	js->n_busy++;
 	add_ref(js, REF_SKB, e->skb, slot);
-	add_ref(js, REF_HEAD, e->head, slot);
+	add_ref(js, REF_CLONE, clone_key(e), slot);
 	add_ref(js, REF_DIGEST, digest(e), slot);
 	add_step(&s->j, e);
 	return s;
@@ -225,7 +231,7 @@ static struct ref *find_copy(struct journeys *js, const struct ktrace_event *e)
 
 	if (r || e->role == KTRACE_FOREIGN)
 		return r;
-	r = find_ref(js, REF_HEAD, e->head);
+	r = find_ref(js, REF_CLONE, clone_key(e));
 	if (!r)
 		r = find_ref(js, REF_DIGEST, digest(e));
 	return r ? add_ref(js, REF_SKB, e->skb, r->slot) : NULL;
@@ -236,7 +242,7 @@ static void came_in(struct journeys *js, const struct ktrace_event *e)
 	js->n_seen++;
 	/* What had these addresses is no more. */
 	remove_key(js, REF_SKB, e->skb);
-	remove_key(js, REF_HEAD, e->head);
+	remove_key(js, REF_CLONE, clone_key(e));
 	begin(js, e, e->ifindex);
 }
 

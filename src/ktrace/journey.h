@@ -4,9 +4,10 @@
  *
  * A journey begins when a member of the bridge receives a frame, or the host sends one on the
  * bridge. Later events belong to it if they are about the same frame by its address in the kernel,
- * else by the address of its bytes, which clones of a flooded frame share, else by what it begins
- * with, for copies. It is over when something has become of the frame and then nothing has happened
- * for JOURNEY_QUIET_NS; or after JOURNEY_EXPIRE_NS, whatever has become of it.
+ * else if its bytes lie at the same address and begin alike, as those of clones of a flooded frame
+ * do, else if they only begin alike, for copies. It is over when something has become of the frame
+ * and then nothing has happened for JOURNEY_QUIET_NS; or after JOURNEY_EXPIRE_NS, whatever has
+ * become of it.
  *
  * At most JOURNEY_MAX are under way: one more ends the oldest of them early. One thread.
  */

@@ -195,6 +195,25 @@ static void test_from_the_host(void **state)
 	finish(f);
 }
 
+/* Where a frame's bytes were is another frame's now, which a device of the bridge sends itself. */
+static void test_reused_bytes(void **state)
+{
+	struct fixture *f = begin(0, 0, 0);
+	struct ktrace_event other;
+
+	happens(f, KTRACE_RECEIVE, VETH1, 0x100, 0x201);
+	happens(f, KTRACE_START, VETH2, 0x101, 0x201);
+	happens(f, KTRACE_SENT, VETH2, 0x101, 0);
+	happens(f, KTRACE_CONSUME, VETH1, 0x100, 0x201);
+	other = event(f, KTRACE_START, VETH2, 0x101, 0x201);
+	memset(other.data, 0xee, 60);
+	journeys_event(f->js, &other);
+	wait_ms(f, 40);
+	assert_int_equal(f->n, 1);
+	assert_int_equal(f->last[0].n_sent, 1);
+	finish(f);
+}
+
 /* The driver drops what it was to send: the peer is down, for example. */
 static void test_dropped_by_driver(void **state)
 {
@@ -447,6 +466,7 @@ int main(void)
 		cmocka_unit_test(test_sent),
 		cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_flooded),
+		cmocka_unit_test(test_reused_bytes),
 		cmocka_unit_test(test_up),
 		cmocka_unit_test(test_from_the_host),
 		cmocka_unit_test(test_dropped_by_driver),
