@@ -112,15 +112,33 @@ static void remove_all_of(struct journeys *js, uint32_t slot)
 	}
 }
 
-/* FNV-1a of how it begins, without the tag beside it, and of its length. */
+static uint64_t hash(uint64_t h, const uint8_t *p, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		h = (h ^ p[i]) * 0x100000001b3ull;
+	return h;
+}
+
+static bool has_tag_inside(const struct ktrace_event *e)
+{
+	const uint8_t *type = e->data + ADDRESSES;
+
+	return !e->vlan_tpid && e->caplen >= ADDRESSES + TAG &&
+	       ((type[0] == 0x81 && type[1] == 0) || (type[0] == 0x88 && type[1] == 0xa8));
+}
+
+/*
+ * FNV-1a of how it begins, and of its length, without the outer tag: the kernel takes it out of the
+ * bytes on its way, and may leave it out at the end.
+ */
 static uint64_t digest(const struct ktrace_event *e)
 {
-	uint64_t h = 0xcbf29ce484222325ull ^ e->len;
-	uint32_t n = min_of(e->caplen, DIGEST_BYTES);
+	const uint32_t skip = has_tag_inside(e) ? TAG : 0;
+	const uint32_t end = min_of(e->caplen, DIGEST_BYTES + skip);
+	const uint32_t front = min_of(end, ADDRESSES);
+	uint64_t h = hash(0xcbf29ce484222325ull ^ (e->len - skip), e->data, front);
 
-	for (uint32_t i = 0; i < n; i++)
-		h = (h ^ e->data[i]) * 0x100000001b3ull;
-	return h;
+	return end > front + skip ? hash(h, e->data + front + skip, end - front - skip) : h;
 }
 
 /* A clone has the same bytes at the same place; the place alone may be another frame's by now. */

@@ -195,6 +195,36 @@ static void test_from_the_host(void **state)
 	finish(f);
 }
 
+/* The tag is among the bytes when it comes in, beside them afterwards, and may be left out. */
+static void test_tag_moves(void **state)
+{
+	struct fixture *f = begin(0, 0, 0);
+	struct ktrace_event in, out;
+
+	in = event(f, KTRACE_RECEIVE, VETH1, 0x100, 0x201);
+	memcpy(in.data + 12, "\x81\x00\x00\x07\x08\x00", 6);
+	in.len = 64;
+	in.caplen = 64;
+	memset(in.data + 18, 5, 46);
+	journeys_event(f->js, &in);
+	out = event(f, KTRACE_START, VETH2, 0x101, 0x201);
+	memcpy(out.data + 12, "\x08\x00", 2);
+	memset(out.data + 14, 5, 46);
+	out.vlan_tpid = 0x8100;
+	out.vlan_tci = 7;
+	journeys_event(f->js, &out);
+	out.skb = 0x102;
+	out.vlan_tpid = 0;
+	journeys_event(f->js, &out);
+	out.skb = 0x103;
+	out.data[59] = 6; /* another one */
+	journeys_event(f->js, &out);
+	wait_ms(f, 40);
+	assert_int_equal(f->n, 1);
+	assert_int_equal(f->last[0].n_sent, 2);
+	finish(f);
+}
+
 /* Where a frame's bytes were is another frame's now, which a device of the bridge sends itself. */
 static void test_reused_bytes(void **state)
 {
@@ -466,6 +496,7 @@ int main(void)
 		cmocka_unit_test(test_sent),
 		cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_flooded),
+		cmocka_unit_test(test_tag_moves),
 		cmocka_unit_test(test_reused_bytes),
 		cmocka_unit_test(test_up),
 		cmocka_unit_test(test_from_the_host),
