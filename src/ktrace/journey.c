@@ -12,6 +12,7 @@
 #define DIGEST_BYTES 64u
 #define ADDRESSES    12u /* bytes in front of a tag */
 #define TAG          4u
+#define ALIKE_BYTES  32u /* of what is behind addresses and tag */
 #define NONE         (-1)
 
 /* By what a journey is found. */
@@ -119,12 +120,15 @@ static uint64_t hash(uint64_t h, const uint8_t *p, uint32_t n)
 	return h;
 }
 
-static bool has_tag_inside(const struct ktrace_event *e)
+/* Bytes of a tag behind the addresses. */
+static uint32_t tag_inside(const uint8_t *data, uint32_t caplen)
 {
-	const uint8_t *type = e->data + ADDRESSES;
+	const uint8_t *type = data + ADDRESSES;
 
-	return !e->vlan_tpid && e->caplen >= ADDRESSES + TAG &&
-	       ((type[0] == 0x81 && type[1] == 0) || (type[0] == 0x88 && type[1] == 0xa8));
+	return caplen >= ADDRESSES + TAG && ((type[0] == 0x81 && type[1] == 0) ||
+					     (type[0] == 0x88 && type[1] == 0xa8))
+		       ? TAG
+		       : 0;
 }
 
 /*
@@ -133,7 +137,7 @@ static bool has_tag_inside(const struct ktrace_event *e)
  */
 static uint64_t digest(const struct ktrace_event *e)
 {
-	const uint32_t skip = has_tag_inside(e) ? TAG : 0;
+	const uint32_t skip = e->vlan_tpid ? 0 : tag_inside(e->data, e->caplen);
 	const uint32_t end = min_of(e->caplen, DIGEST_BYTES + skip);
 	const uint32_t front = min_of(end, ADDRESSES);
 	uint64_t h = hash(0xcbf29ce484222325ull ^ (e->len - skip), e->data, front);
@@ -242,10 +246,40 @@ static struct slot *begin(struct journeys *js, const struct ktrace_event *e, uin
 
 /* ---- events ---- */
 
+/* Does the frame of the event begin as the journey's, whatever became of its tag and padding? */
+static bool begins_alike(const struct journey *j, const struct ktrace_event *e)
+{
+	const uint32_t caplen = min_of(e->caplen, KTRACE_DATA);
+	const uint32_t mine = ADDRESSES + tag_inside(j->data, j->caplen);
+	const uint32_t its = ADDRESSES + (e->vlan_tpid ? 0 : tag_inside(e->data, caplen));
+	uint32_t n;
+
+	if (j->caplen < mine || caplen < its)
+		return false;
+	n = min_of(j->caplen - mine, caplen - its);
+	return memcmp(j->data, e->data, ADDRESSES) == 0 &&
+	       memcmp(j->data + mine, e->data + its, min_of(n, ALIKE_BYTES)) == 0;
+}
+
+/*
+ * By its address. An event may have been missed (a program of the kernel's side does not run while
+ * it is interrupted by itself), and somebody else has the address now: at a device that is not the
+ * bridge's, the bytes must be the same.
+ */
+static struct ref *find_by_address(struct journeys *js, const struct ktrace_event *e)
+{
+	struct ref *r = find_ref(js, REF_SKB, e->skb);
+
+	if (r && e->role == KTRACE_FOREIGN && e->what != KTRACE_START &&
+	    !begins_alike(&js->slots[r->slot].j, e))
+		return NULL;
+	return r;
+}
+
 /* The reference to the copy that the event is about; a copy that is new gets one. Or NULL. */
 static struct ref *find_copy(struct journeys *js, const struct ktrace_event *e)
 {
-	struct ref *r = find_ref(js, REF_SKB, e->skb);
+	struct ref *r = find_by_address(js, e);
 
 	if (r || e->role == KTRACE_FOREIGN)
 		return r;
@@ -330,10 +364,9 @@ static void undo_sent(struct journey *j, uint32_t ifindex)
 
 static void was_dropped(struct journeys *js, const struct ktrace_event *e)
 {
-	struct ref *r = find_ref(js, REF_SKB, e->skb);
+	struct ref *r = find_copy(js, e);
 	struct journey *j;
 
-	r = r ? r : find_copy(js, e);
 	/* It came in before this began, or is a copy of one that did. */
 	if (!r && !js->o.from && e->role != KTRACE_FOREIGN && begin(js, e, 0))
 		r = find_ref(js, REF_SKB, e->skb);
@@ -351,7 +384,7 @@ static void was_dropped(struct journeys *js, const struct ktrace_event *e)
 
 static void was_consumed(struct journeys *js, const struct ktrace_event *e)
 {
-	struct ref *r = find_ref(js, REF_SKB, e->skb);
+	struct ref *r = find_by_address(js, e);
 	struct journey *j = r ? &js->slots[r->slot].j : NULL;
 
 	if (!r)

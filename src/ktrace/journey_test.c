@@ -225,6 +225,30 @@ static void test_tag_moves(void **state)
 	finish(f);
 }
 
+/* Its end was missed, and another frame has its address, in the host or another namespace. */
+static void test_stale_address(void **state)
+{
+	struct fixture *f = begin(0, 0, 0);
+	struct ktrace_event other;
+
+	happens(f, KTRACE_RECEIVE, VETH1, 0x100, 0x201);
+	other = event(f, KTRACE_DROP, TRUNK, 0x100, 0x301);
+	memset(other.data, 0xee, 60);
+	journeys_event(f->js, &other);
+	other.what = KTRACE_CONSUME;
+	journeys_event(f->js, &other);
+	wait_ms(f, 1100);
+	assert_int_equal(journey_end(&f->last[0]), JOURNEY_LOST_SIGHT);
+	/* The frame itself, at a device above the bridge, cut to what IP says it is. */
+	happens(f, KTRACE_RECEIVE, VETH1, 0x110, 0x211);
+	other = event(f, KTRACE_DROP, TRUNK, 0x110, 0x211);
+	other.len = other.caplen = 50;
+	journeys_event(f->js, &other);
+	wait_ms(f, 40);
+	assert_int_equal(journey_end(&f->last[1]), JOURNEY_DROPPED);
+	finish(f);
+}
+
 /* Where a frame's bytes were is another frame's now, which a device of the bridge sends itself. */
 static void test_reused_bytes(void **state)
 {
@@ -497,6 +521,7 @@ int main(void)
 		cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_flooded),
 		cmocka_unit_test(test_tag_moves),
+		cmocka_unit_test(test_stale_address),
 		cmocka_unit_test(test_reused_bytes),
 		cmocka_unit_test(test_up),
 		cmocka_unit_test(test_from_the_host),
