@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Why frames were dropped. A look shows what was counted since the start and the last frame of each
- * reason; a rate takes two looks, so it comes with --watch.
+ * Why frames were dropped. A look shows what was counted since the start, the last frame of each
+ * reason, and how many the daemon saw in the last second; --watch looks again and again and has the
+ * exact rate of each counter in between.
  */
 #include <signal.h>
 #include <string.h>
@@ -55,29 +56,45 @@ static void add_rates(json_t *rows, const json_t *before, double seconds)
 	}
 }
 
+/* "3/s", or "0.5/s"; a few frames a second are more than none. */
+static const char *rate_text(double rate, char *buf, size_t size)
+{
+	char count[32];
+
+	if (rate > 0 && rate < 9.95)
+		snprintf(buf, size, "%.1f/s", rate);
+	else
+		snprintf(buf, size, "%s/s",
+			 fmt_count((json_int_t)(rate + 0.5), count, sizeof(count)));
+	return buf;
+}
+
 static void rate_cell(struct table *t, const json_t *row)
 {
 	const double rate = json_real_value(json_object_get(row, "rate"));
-	char text[32];
+	char text[40];
 
 	if (!json_object_get(row, "rate"))
 		table_cell(t, STYLE_DIM, "-");
-	else if (rate > 0 && rate < 10)
-		table_cell(t, STYLE_BAD, "%.1f/s", rate);
 	else
-		table_cell(t, rate > 0 ? STYLE_BAD : STYLE_DIM, "%s/s",
-			   fmt_count((json_int_t)(rate + 0.5), text, sizeof(text)));
+		table_cell(t, rate > 0 ? STYLE_BAD : STYLE_DIM, "%s",
+			   rate_text(rate, text, sizeof(text)));
 }
 
-static void last_cell(struct table *t, const json_t *last)
+/* "3s ago", or "0s ago, 12/s" while they go on; with --watch there is a better rate beside it. */
+static void last_cell(struct table *t, const json_t *last, bool with_rate)
 {
 	const double age_s = json_number_value(json_object_get(last, "age"));
-	char text[32];
+	const double rate = json_number_value(json_object_get(last, "rate"));
+	char age[32], text[40];
 
-	if (last)
-		table_cell(t, STYLE_PLAIN, "%s ago", fmt_age(age_s, text, sizeof(text)));
-	else
+	if (!last)
 		table_cell(t, STYLE_DIM, "-");
+	else if (rate > 0 && with_rate)
+		table_cell(t, STYLE_BAD, "%s ago, %s", fmt_age(age_s, age, sizeof(age)),
+			   rate_text(rate, text, sizeof(text)));
+	else
+		table_cell(t, STYLE_PLAIN, "%s ago", fmt_age(age_s, age, sizeof(age)));
 }
 
 static void print_table(struct cli *c, const json_t *rows)
@@ -105,7 +122,7 @@ static void print_table(struct cli *c, const json_t *rows)
 			   fmt_count(row_int(row, "count"), count, sizeof(count)));
 		if (rates)
 			rate_cell(t, row);
-		last_cell(t, last);
+		last_cell(t, last, !rates);
 		table_cell(t, STYLE_DIM, "%s", row_text(row, "text"));
 		if (!last)
 			continue;

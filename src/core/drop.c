@@ -23,11 +23,19 @@ void drop_note(struct drop_log *log, uint32_t port, enum drop_reason r, const ui
 	       uint32_t caplen, uint32_t len)
 {
 	struct drop_last *l;
+	uint32_t period;
 
 	if (unlikely(!log))
 		return;
 	l = &log->last[r];
 	l->time_ns = log->now_ns;
+	period = (uint32_t)(log->now_ns >> DROP_PERIOD_LOG);
+	if (unlikely(period != l->period)) {
+		l->n_before = period == l->period + 1 ? l->n : 0;
+		l->n = 0;
+		l->period = period;
+	}
+	l->n++;
 	l->len = len;
 	l->port = port;
 	l->caplen = (uint16_t)min_of(caplen, DROP_BYTES);
@@ -38,6 +46,14 @@ void drop_note(struct drop_log *log, uint32_t port, enum drop_reason r, const ui
 	} else if (caplen > 0) {
 		memcpy(l->data, data, caplen);
 	}
+}
+
+double drop_rate(const struct drop_last *l, uint64_t now_ns)
+{
+	const uint32_t period = (uint32_t)(now_ns >> DROP_PERIOD_LOG);
+	const uint32_t n = period == l->period ? l->n_before : period == l->period + 1 ? l->n : 0;
+
+	return n * 1e9 / (1ULL << DROP_PERIOD_LOG);
 }
 
 const char *drop_name(enum drop_reason r)

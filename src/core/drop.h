@@ -74,18 +74,23 @@ struct drop_counters {
 };
 
 /*
- * The last frame that was dropped for each reason. One bridge has one; its worker writes it, and
- * only when a frame is dropped.
+ * The last frame that was dropped for each reason, and how many were of late. One bridge has one;
+ * its worker writes it, and only when a frame is dropped.
  */
-#define DROP_BYTES 104u /* kept of a frame: two tags, IPv6 and the headers behind it */
+#define DROP_BYTES      96u /* kept of a frame: two tags, IPv6 and the headers behind it */
+#define DROP_PERIOD_LOG 30  /* frames are counted in periods of 2^30 ns, about a second */
 
 struct drop_last {
-	uint64_t time_ns; /* of the batch, monotonic; 0: no such frame yet */
-	uint32_t len;     /* of the frame */
-	uint32_t port;    /* generation of the port where it is counted; 0: came in by none */
-	uint16_t caplen;  /* bytes in data */
+	uint64_t time_ns;  /* of the batch, monotonic; 0: no such frame yet */
+	uint32_t period;   /* time_ns >> DROP_PERIOD_LOG */
+	uint32_t n;        /* frames dropped in that period */
+	uint32_t n_before; /* in the one before it */
+	uint32_t len;      /* of the frame */
+	uint32_t port;     /* generation of the port where it is counted; 0: came in by none */
+	uint16_t caplen;   /* bytes in data */
 	uint8_t data[DROP_BYTES];
 };
+_Static_assert(sizeof(struct drop_last) == 128, "two cache lines");
 
 struct drop_log {
 	uint64_t now_ns; /* what a frame that is dropped now gets as its time */
@@ -99,6 +104,9 @@ struct drop_log {
 /* Notes a dropped frame, of which caplen bytes are there. log NULL: nobody asks. */
 void drop_note(struct drop_log *log, uint32_t port, enum drop_reason r, const uint8_t *data,
 	       uint32_t caplen, uint32_t len);
+
+/* Frames a second that were dropped for the reason in the last whole period before now_ns. */
+double drop_rate(const struct drop_last *l, uint64_t now_ns);
 
 /* "same-port" */
 const char *drop_name(enum drop_reason r);

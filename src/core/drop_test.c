@@ -79,6 +79,29 @@ static void last_frame_is_noted(void **state)
 	drop_note(NULL, 1, DROP_PAUSE, bytes, 60, 60);
 }
 
+static void rate_is_that_of_the_last_second(void **state)
+{
+	static struct drop_log log;
+	const struct drop_last *l = &log.last[DROP_RULE];
+	const uint64_t period = 1ULL << DROP_PERIOD_LOG;
+	const uint8_t bytes[60] = {0};
+
+	assert_true(drop_rate(l, 100 * period) == 0);
+	log.now_ns = 10 * period;
+	for (int i = 0; i < 1000; i++)
+		drop_note(&log, 1, DROP_RULE, bytes, 60, 60);
+	assert_true(drop_rate(l, 10 * period + 5) == 0); /* the period before had none */
+	assert_true(drop_rate(l, 11 * period) > 931 && drop_rate(l, 11 * period) < 932);
+	assert_true(drop_rate(l, 12 * period) == 0);
+	log.now_ns = 11 * period;
+	drop_note(&log, 1, DROP_RULE, bytes, 60, 60);
+	assert_true(drop_rate(l, 11 * period + 5) > 931); /* not the one that has just begun */
+	assert_true(drop_rate(l, 12 * period) < 1);
+	log.now_ns = 13 * period; /* a gap */
+	drop_note(&log, 1, DROP_RULE, bytes, 60, 60);
+	assert_true(drop_rate(l, 13 * period + 5) == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -86,6 +109,7 @@ int main(void)
 		cmocka_unit_test(each_reason_has_a_sentence_of_its_own),
 		cmocka_unit_test(name_and_sentence_belong_together),
 		cmocka_unit_test(last_frame_is_noted),
+		cmocka_unit_test(rate_is_that_of_the_last_second),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,13 +56,14 @@ static void to_hex(const uint8_t *data, uint32_t n, char *buf)
 /* The bytes themselves are for who may open the bridge and see all of it. */
 static json_t *last_frame(const struct cmd_call *c, const struct drop_last *l)
 {
-	const double age_s = (double)(clock_now_ns() - l->time_ns) / CLOCK_SECOND_NS;
+	const uint64_t now_ns = clock_now_ns();
+	const double age_s = (double)(now_ns - l->time_ns) / CLOCK_SECOND_NS;
 	char summary[FRAME_SUMMARY_SIZE], hex[2 * DROP_BYTES + 1];
 	json_t *j;
 
 	frame_summary(l->data, l->caplen, l->len, summary, sizeof(summary));
-	j = json_pack("{s:f, s:f, s:i, s:s}", "time", clock_wall_s() - age_s, "age", age_s, "len",
-		      (int)l->len, "summary", summary);
+	j = json_pack("{s:f, s:f, s:f, s:i, s:s}", "time", clock_wall_s() - age_s, "age", age_s,
+		      "rate", drop_rate(l, now_ns), "len", (int)l->len, "summary", summary);
 	if (c->conn && server_may_write(c->conn)) {
 		to_hex(l->data, l->caplen, hex);
 		json_object_set_new(j, "bytes", json_string(hex));

@@ -46,7 +46,7 @@ def test_last_frame(lab, daemon):
     # By bridge and port, and the port alone.
     for words in (["br0", b.port], [b.port], ["br0"]):
         assert row(daemon, "same-port", b.port, *words)["last"]["summary"] == last["summary"]
-    assert daemon.json("drops", "br0", a.port) == [r for r in daemon.json("drops") if r["port"] == a.port]
+    assert {r["port"] for r in daemon.json("drops", "br0", b.port)} == {b.port}
     text = daemon.cli("drops").stdout
     assert "the destination is behind the port" in text and last["summary"] in text and " ago" in text
 
@@ -77,6 +77,27 @@ def test_driver_drops_have_a_last_frame(lab, daemon):
     daemon.cli("addif", "br0", f"pcap:{cut}")
     r = L.wait_for(lambda: next(r for r in daemon.json("drops") if r["reason"] == "rx-truncated"), "it is dropped")
     assert r["last"]["len"] == 60 and r["last"]["summary"] == "bytes unknown, 60 bytes"
+
+
+def test_rate_without_watching(lab, daemon):
+    """How many a second, in one look: what the daemon saw in the last second."""
+    a, b = lab.add_hosts(2)
+    daemon.bridge(a, b)
+    provoke(daemon, a, b)
+    L.wait_for(lambda: daemon.drop("same-port", b.port) >= 1, "a frame is dropped")
+    L.wait_for(lambda: row(daemon, "same-port", b.port)["last"]["rate"] in (0, 1e9 / 2**30), "nothing to speak of")
+
+    def rate():
+        for _ in range(20):
+            b.raw.send(udp("02:00:00:00:0b:02", b.mac))
+        return row(daemon, "same-port", b.port)["last"]["rate"] > 20
+
+    L.wait_for(rate, "a rate")
+    r = row(daemon, "same-port", b.port)
+    assert r["last"]["rate"] <= r["count"]
+    assert "/s" in daemon.cli("drops").stdout
+    L.wait_for(lambda: row(daemon, "same-port", b.port)["last"]["rate"] == 0, "that is over")
+    assert "/s" not in daemon.cli("drops").stdout
 
 
 def watch(d, *args):
