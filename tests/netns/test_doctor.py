@@ -700,16 +700,17 @@ def test_closed_without_program(own):
     doctor.fine()
 
 
-def reads(lab, doctor, daemon):
-    p = Puppet(lab, daemon)
-    doctor.fine()
-    return p
+def puppet_on(lab, daemon):
+    """A program that takes no frame by itself, and does not count as hanging for that."""
+    daemon.cli("intercept", "br0", "stall-ms", "60000")
+    return Puppet(lab, daemon)
 
 
 def test_stalled_program(lab, daemon, own):
     (a, b), doctor = own
+    puppet = puppet_on(lab, daemon)
+    doctor.fine()
     assert doctor.run("intercept", "br0", "stall-ms", "100").returncode == 0
-    puppet = reads(lab, doctor, daemon)
     with Pump(lambda: a.raw.send(L.frame("ff:ff:ff:ff:ff:ff", a.mac))):
         L.wait_for(lambda: any(f["check"] == "inspection" for f in doctor.ask()["findings"]), "it stalls")
         answer = doctor.ask()
@@ -730,7 +731,7 @@ def test_frames_longer_than_a_slot(lab, daemon, own):
         lab.switch.ip("link", "set", h.port, "mtu", 9000)
     L.wait_for(lambda: lab.switch.link("br0")["mtu"] == 9000, "the bridge follows")
     doctor.fine()  # nobody looks at frames
-    Puppet(lab, daemon)
+    puppet_on(lab, daemon)
     f = doctor.find("slots", "warning", "br0")
     assert "9014 bytes (MTU 9000)" in f["text"] and "holds 1792" in f["text"] and "go on uninspected" in f["text"]
     assert f["hints"][1].startswith("buf-size: 16384 ")
@@ -767,7 +768,7 @@ def test_adopted(lab, daemon):
     a.ping(b.addr)
     doctor.fine(seconds=1)
     assert "bridge of the kernel, adopted, 2 ports" in doctor.run("doctor", "br0", "for", "0").stdout
-    puppet = Puppet(lab, daemon)
+    puppet = puppet_on(lab, daemon)
     doctor.fine()  # what is attached is ours
     lab.switch.run("iptables", "-P", "FORWARD", "DROP")
     f = doctor.find("netfilter", "problem")
