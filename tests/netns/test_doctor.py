@@ -595,6 +595,7 @@ def test_fdb_limits_own(lab, own):
     assert f["object"] == "br0" and "as many as fdb_max_learned allows" in f["text"]
     doctor.cure(f["hints"][0].replace("viaduct", str(L.VIADUCT), 1))
     assert doctor.run("link", "set", a.port, "fdb_max_learned", "5").returncode == 0
+    many_sources(a, 10)
     f = L.wait_for(lambda: [f for f in doctor.ask()["findings"] if f["object"] == a.port], "the port's limit")[0]
     assert f["check"] == "fdb" and f["severity"] == "warning"
 
