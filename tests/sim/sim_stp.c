@@ -32,12 +32,12 @@ void stp_watch(struct bridge_sim *b)
 }
 
 /* A BPDU arrives. What a bridge without spanning tree makes of it goes on. */
-static void arrive(struct sim *s, unsigned n, struct bport *p, const uint8_t *data)
+static void arrive(struct sim *s, unsigned n, struct bport *p, const uint8_t *data, uint32_t len)
 {
 	struct kit *k = s->bridges[n].k;
-	struct frame *f = kit_frame(k, 0, 0, BPDU_FRAME_SIZE);
+	struct frame *f = kit_frame(k, 0, 0, len);
 
-	memcpy(f->data, data, BPDU_FRAME_SIZE);
+	memcpy(f->data, data, len);
 	k->now_ns = s->now_ns;
 	run_bridge(&s->bridges[n], p);
 	for (uint32_t i = 0; i < k->out->n_used; i++) {
@@ -65,7 +65,7 @@ static void carry(struct sim *s, const struct bpdu_tx *t)
 			if (p->host || !p->link_up || strcmp(lan, t->lan) ||
 			    (n == t->bridge && p->no == t->port))
 				continue;
-			arrive(s, n, p, t->data);
+			arrive(s, n, p, t->data, BPDU_FRAME_SIZE);
 		}
 	}
 }
@@ -264,13 +264,15 @@ static uint8_t flags_of(struct sim *s, const char *text)
 /*
  * A BPDU from nowhere: bpdu B.P rst|config|tcn [root ID] [cost N] [bridge ID] [port N] [age S]
  * [max_age S] [hello S] [forward_delay S] [role designated|root|alternate] [flags LETTERS]
+ * [@AT BYTE]... [cut LEN]: then those bytes of the frame are changed, and it ends after LEN
  */
 void cmd_bpdu(struct sim *s)
 {
 	struct bridge_sim *b;
 	struct bport *p = port_at(s, word(s, 1), &b);
 	struct bpdu m = {.kind = BPDU_RST, .role = BPDU_ROLE_DESIGNATED, .port = 0x8001};
-	uint8_t frame[BPDU_FRAME_SIZE];
+	uint8_t frame[BPDU_FRAME_SIZE], changed[BPDU_FRAME_SIZE] = {0}, bytes[BPDU_FRAME_SIZE];
+	uint32_t len = BPDU_FRAME_SIZE;
 
 	m.times = (struct bpdu_times){0, 20 * BPDU_SECOND, 2 * BPDU_SECOND, 15 * BPDU_SECOND};
 	m.kind = is(s, 2, "tcn") ? BPDU_TCN : is(s, 2, "config") ? BPDU_CONFIG : BPDU_RST;
@@ -300,11 +302,19 @@ void cmd_bpdu(struct sim *s)
 			m.role = value[0] == 'd'   ? BPDU_ROLE_DESIGNATED
 				 : value[0] == 'r' ? BPDU_ROLE_ROOT
 						   : BPDU_ROLE_ALTERNATE;
+		else if (name[0] == '@' && strtoul(name + 1, NULL, 0) < BPDU_FRAME_SIZE) {
+			changed[strtoul(name + 1, NULL, 0)] = 1;
+			bytes[strtoul(name + 1, NULL, 0)] = (uint8_t)number(s, value);
+		} else if (strcmp(name, "cut") == 0 && number(s, value) <= BPDU_FRAME_SIZE)
+			len = (uint32_t)number(s, value);
 		else
 			fail(s, "bpdu: %s: unknown field", name);
 	}
 	bpdu_build(&m, STATION_BASE + 0xbbbbbb, frame);
-	arrive(s, (unsigned)(b - s->bridges), p, frame);
+	for (uint32_t i = 0; i < BPDU_FRAME_SIZE; i++)
+		if (changed[i])
+			frame[i] = bytes[i];
+	arrive(s, (unsigned)(b - s->bridges), p, frame, len);
 }
 
 /* cut LAN | join LAN: it carries nothing, without a link going down; it carries again. */
