@@ -40,6 +40,22 @@ def test_exec_old_program(net, how):
 
 
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer's runtime must be loaded first")
+def test_exec_old_program_on_a_mirror(net):
+    """There is no such device, but to such programs there is: up, without offloads, never promiscuous."""
+    lab, d, a, b = net
+    d.cli("mirror", "add", "br0", "m", "to", "netmap:ids", "rx", f"{a.port},{b.port}", "filter", "icmp")
+    p = start(lab, d, L.BUILD / "viaduct", "exec", L.BUILD / "tests/netns/nmold", "netmap:ids", "ids", "20")
+    assert p.stdout.readline() == "flags ok\n"
+    assert p.stdout.readline() == "ready\n"
+    assert " 0% packet loss" in a.ping(b.addr, 20, "-i", "0.02")
+    out, _ = p.communicate(timeout=L.DEADLINE)
+    assert int(out) >= 20
+    p = start(lab, d, L.BUILD / "viaduct", "exec", L.BUILD / "tests/netns/nmold", "netmap:ids", "nosuch", "1")
+    assert p.stdout.readline() == "ready\n", "a device that nobody has is still nobody's"
+    p.kill()
+
+
+@pytest.mark.skipif(SANITIZED, reason="a sanitizer's runtime must be loaded first")
 @pytest.mark.parametrize("port,text", [("netmap:nosuch", "No such device or address"),
                                        ("netmap:br0-99", "Invalid argument")])
 def test_exec_errors(net, port, text):
