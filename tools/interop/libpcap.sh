@@ -143,6 +143,20 @@ test_host()
     viaduct intercept br0 mode auto
 }
 
+# A name without a device.
+test_mirror()
+{
+    viaduct mirror add br0 m to netmap:ids both veth10,veth30
+    start_tcpdump netmap:ids "$scratch/mirror" -l icmp
+    ping_across -i 0.02 -c 50
+    result "no ping is lost or doubled while tcpdump captures on a mirror (netmap:ids)" no_loss
+    until_true 5 lines 50 'echo reply' "$scratch/mirror" || true
+    stop_tcpdump
+    result "tcpdump shows all 50 requests, once" lines 50 'echo request' "$scratch/mirror"
+    result "and all 50 replies, once" lines 50 'echo reply' "$scratch/mirror"
+    viaduct mirror del br0 m
+}
+
 has_netmap()
 {
     LD_LIBRARY_PATH=$pcap tcpdump --version
@@ -176,6 +190,7 @@ test_pings
 test_together
 test_kill
 test_host
+test_mirror
 result "br0 is unchanged afterwards" same_bridge
 result "the bridge still forwards" ip netns exec ns1 ping -c 3 -i 0.1 192.168.56.2
 interop_record libpcap
