@@ -96,6 +96,11 @@ static void name_rings(const struct nm_client *c, char *to, size_t size)
 	}
 }
 
+const char *endpoint_noun(const struct vbridge *vb)
+{
+	return vb->end_of ? "mirror port" : "bridge";
+}
+
 json_t *endpoint_event(const struct nm_client *c)
 {
 	char rings[48];
@@ -137,8 +142,8 @@ static void tell(struct endpoints *es, const struct note *n)
 			 n->event == INSPECT_STALL ? "took no frame for %u ms"
 						   : "takes frames again after %u ms",
 			 n->still_ms);
-	log_info("bridge %s: program %s %s, %s ring=%s pid=%d", vb->name, c ? c->program : "?",
-		 reason, effect_text(n), ring, c ? (int)c->peer.pid : 0);
+	log_info("%s %s: program %s %s, %s ring=%s pid=%d", endpoint_noun(vb), vb->name,
+		 c ? c->program : "?", reason, effect_text(n), ring, c ? (int)c->peer.pid : 0);
 	more = c ? endpoint_event(c) : json_object();
 	json_object_update_new(more,
 			       json_pack("{s:s, s:s, s:s, s:s}", "ring", ring, "reason", reason,
@@ -579,7 +584,8 @@ static void tell_release(struct nm_client *c, struct nm_port *p, enum effect eff
 		return;
 	}
 	end_reason(c, reason, sizeof(reason), &cause);
-	log_info("bridge %s: released %s: %s, %s", p->name, who, reason, effects[effect]);
+	log_info("%s %s: released %s: %s, %s", endpoint_noun(p->vb), p->name, who, reason,
+		 effects[effect]);
 	more = endpoint_event(c);
 	json_object_update_new(more,
 			       json_pack("{s:s, s:s, s:s, s:s}", "reason", reason, "cause", cause,

@@ -88,6 +88,8 @@ int endpoint_options_register(struct nm_client *c, struct attach_msg *m);
 /* It was bound so; or rings that others have do not allow it. Says so in the reply. */
 void endpoint_options_done(struct nm_client *c, struct attach_msg *m, struct nm_reply *ret);
 void endpoint_options_busy(struct attach_msg *m);
+/* What the log calls it. */
+const char *endpoint_noun(const struct vbridge *vb);
 /* Who it is and what it has open, for an event. New reference. */
 json_t *endpoint_event(const struct nm_client *c);
 /* Who it is, for the log. */

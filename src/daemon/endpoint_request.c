@@ -590,11 +590,8 @@ static int do_register(struct nm_client *c, const struct domain_proc *from, stru
 	answer(c, &req, ret);
 	endpoint_options_done(c, m, ret);
 	endpoint_describe(c, text, sizeof(text));
-	log_info("%s %s: opened %s",
-		 !c->port              ? "null port"
-		 : c->port->vb->end_of ? "mirror port"
-				       : "bridge",
-		 m->h.name, text);
+	log_info("%s %s: opened %s", c->port ? endpoint_noun(c->port->vb) : "null port", m->h.name,
+		 text);
 	if (c->port)
 		events_program(c->es->d, "attach", c->port->vb, endpoint_event(c));
 	return 0;

@@ -895,7 +895,13 @@ def test_access(net):
     assert re.search(r"bridge br0: program py pid=\d+ uid=4002 may not open it: "
                      r"`viaduct intercept br0 access 4001,@5001,4002` would let it", d.log_text())
     assert may_open(d, 4001, bridge=b"br1") == EACCES
-    assert may_open(d, 4001, bridge=b"nobr") == 6
+    # what is mirrored is for whom the bridge is
+    d.cli("mirror", "add", "br0", "m", "to", "netmap:m0", "rx", a.port)
+    d.cli("mirror", "add", "br1", "m", "to", "netmap:m1")
+    assert may_open(d, 4001, bridge=b"m0") == may_open(d, 4002, 5001, bridge=b"m0") == 0
+    assert may_open(d, 4002, bridge=b"m0") == may_open(d, 4001, bridge=b"m1") == EACCES
+    d.cli("mirror", "del", "br0", "m")
+    assert may_open(d, 4001, bridge=b"nobr") == may_open(d, 4001, bridge=b"m0") == 6
     assert may_open(d, 4003, bridge=b"nobr") == EACCES
     memory = register(0, mem_id=1)  # no rings, but everybody's buffers
     assert as_user(4003, [], lambda: request(d, sock(d), 1, memory, b"x")[0]) == EACCES
