@@ -2,8 +2,8 @@
 /*
  * What tests of the engine share: a bridge with its owner's side played by counters. Each frame
  * lies in a heap block of exactly its length, so a read past the end is one that ASan sees, and
- * each reference of each buffer is counted: kit_free() fails if one is missing or left over, or if a
- * drop was counted of which nobody was told.
+ * each reference of each buffer is counted: kit_free() fails if one is missing or left over, or if
+ * a drop was counted of which nobody was told.
  *
  * Used by unit tests, the simulator and the fuzz target; never by the product.
  */
