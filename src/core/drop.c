@@ -65,3 +65,20 @@ const char *drop_text(enum drop_reason r)
 {
 	return texts[r];
 }
+
+bool drop_is_late(enum drop_reason r)
+{
+	switch (r) {
+	case DROP_TX_FULL:
+	case DROP_TX_DOWN:
+	case DROP_TX_REFUSED:
+	case DROP_OVERSIZE:
+	case DROP_CSUM_RANGE:
+	case DROP_GSO_KIND:
+	case DROP_GSO_MALFORMED:
+	case DROP_NO_BUFFER:
+		return true;
+	default:
+		return false;
+	}
+}

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/compiler.h"
@@ -107,6 +108,12 @@ void drop_note(struct drop_log *log, uint32_t port, enum drop_reason r, const ui
 
 /* Frames a second that were dropped for the reason in the last whole period before now_ns. */
 double drop_rate(const struct drop_last *l, uint64_t now_ns);
+
+/*
+ * Reasons for which a copy is dropped that was on a port's list already. (NO_BUFFER is one before
+ * that, too, when a copy with another tag cannot be made.)
+ */
+bool drop_is_late(enum drop_reason r);
 
 /* "same-port" */
 const char *drop_name(enum drop_reason r);

@@ -375,43 +375,36 @@ void trace_expire(struct trace *t, uint64_t before_ns)
 
 /* ---- the end ---- */
 
-/* Reasons that are counted at the port where a frame was to go out, after it was put on its list.
- */
-static bool at_egress(enum drop_reason r)
+bool journey_sent(const struct journey *j, uint32_t i)
 {
-	switch (r) {
-	case DROP_TX_FULL:
-	case DROP_TX_DOWN:
-	case DROP_TX_REFUSED:
-	case DROP_OVERSIZE:
-	case DROP_CSUM_RANGE:
-	case DROP_GSO_KIND:
-	case DROP_GSO_MALFORMED:
-		return true;
-	default:
+	if (j->records[i].step != TRACE_EGRESS)
 		return false;
+	for (uint32_t k = i + 1; k < j->n; k++) {
+		const struct trace_record *r = &j->records[k];
+
+		if (r->step == TRACE_DROP && r->port == j->records[i].port &&
+		    drop_is_late((enum drop_reason)r->result))
+			return false;
 	}
+	return true;
 }
 
 enum journey_outcome journey_outcome(const struct journey *j, uint16_t host_port,
 				     enum drop_reason *ret_reason)
 {
-	int n_sent = 0, n_host = 0, n_dropped = 0;
+	uint32_t n_sent = 0, n_host = 0, n_dropped = 0;
 	bool consumed = false;
 
 	for (uint32_t i = 0; i < j->n; i++) {
 		const struct trace_record *r = &j->records[i];
-		int *n = host_port && r->port == host_port ? &n_host : &n_sent;
 
-		if (r->step == TRACE_EGRESS) {
-			(*n)++;
-		} else if (r->step == TRACE_STP) {
+		if (r->step == TRACE_STP) {
 			consumed = true;
 		} else if (r->step == TRACE_DROP) {
 			n_dropped++;
 			*ret_reason = (enum drop_reason)r->result;
-			if (at_egress(*ret_reason) && *n > 0)
-				(*n)--;
+		} else if (journey_sent(j, i)) {
+			*(host_port && r->port == host_port ? &n_host : &n_sent) += 1;
 		}
 	}
 	if (n_sent > 0)

@@ -226,6 +226,8 @@ enum journey_outcome {
 	OUTCOME_NOTHING,   /* no copy went anywhere, and that is no drop: see the records */
 	OUTCOME_N
 };
+/* Record i says that the frame was sent on a port, and nothing after it that it was not. */
+bool journey_sent(const struct journey *j, uint32_t i);
 /* From its records. host_port: number of the host's port, 0: none. */
 enum journey_outcome journey_outcome(const struct journey *j, uint16_t host_port,
 				     enum drop_reason *ret_reason);

@@ -154,24 +154,6 @@ static struct capring_record *record(struct captures *cs, struct capture *c, enu
 
 /* ---- drops ---- */
 
-/* Reasons of copies that were on their list already. */
-static bool is_late(enum drop_reason r)
-{
-	switch (r) {
-	case DROP_TX_FULL:
-	case DROP_TX_DOWN:
-	case DROP_TX_REFUSED:
-	case DROP_OVERSIZE:
-	case DROP_CSUM_RANGE:
-	case DROP_GSO_KIND:
-	case DROP_GSO_MALFORMED:
-	case DROP_NO_BUFFER:
-		return true;
-	default:
-		return false;
-	}
-}
-
 static void note(struct captures *cs, const struct bport *at, const struct frame *f,
 		 enum drop_reason reason)
 {
@@ -184,7 +166,7 @@ static void note(struct captures *cs, const struct bport *at, const struct frame
 		n->reason = (uint16_t)reason;
 		n->port = at->no;
 	}
-	if (is_late(reason))
+	if (drop_is_late(reason))
 		n->n_late++;
 	else
 		n->n_early++;

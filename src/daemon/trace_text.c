@@ -596,35 +596,6 @@ static json_t *frame_of(const struct journey *j)
 
 /* ---- what became of it ---- */
 
-/* Drops of a copy after it was put on a port's list; as journey_outcome() has it. */
-static bool undoes_egress(const struct trace_record *r)
-{
-	switch (reason_of(r)) {
-	case DROP_TX_FULL:
-	case DROP_TX_DOWN:
-	case DROP_TX_REFUSED:
-	case DROP_OVERSIZE:
-	case DROP_CSUM_RANGE:
-	case DROP_GSO_KIND:
-	case DROP_GSO_MALFORMED:
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* The driver of that port did not take what the record gave it. */
-static bool is_undone(const struct journey *j, uint32_t i)
-{
-	for (uint32_t k = i + 1; k < j->n; k++) {
-		const struct trace_record *r = &j->records[k];
-
-		if (r->step == TRACE_DROP && r->port == j->records[i].port && undoes_egress(r))
-			return true;
-	}
-	return false;
-}
-
 /* Names of the ports that sent it; *ret_host: the host got it, too. */
 static json_t *senders(const struct teller *t, bool *ret_host)
 {
@@ -634,7 +605,7 @@ static json_t *senders(const struct teller *t, bool *ret_host)
 	for (uint32_t i = 0; i < t->j->n; i++) {
 		const struct trace_record *r = &t->j->records[i];
 
-		if (r->step != TRACE_EGRESS || is_undone(t->j, i))
+		if (!journey_sent(t->j, i))
 			continue;
 		if (t->names->host_port && r->port == t->names->host_port)
 			*ret_host = true;
