@@ -275,6 +275,14 @@ static void a_drop_at_the_egress(void **state)
 	assert_string_equal(steps(l), "rpslueD");
 	assert_int_equal(outcome(l, &r), OUTCOME_DROPPED);
 	assert_int_equal(r, DROP_TX_FULL);
+	/* Another port sends it all the same. */
+	kit_frame(l->i->k, AA, MAC_BROADCAST, 60);
+	kit_run(l->i->k, l->i->a);
+	f = l->i->k->out->lists[l->i->b->no].frames[0];
+	bport_drop(l->i->b, DROP_TX_FULL, f);
+	bridge_tell_drop(l->i->k->br, l->i->b, f, DROP_TX_FULL);
+	trace_round_end(l->t);
+	assert_int_equal(outcome(l, &r), OUTCOME_SENT);
 }
 
 static void rules_by_name(void **state)
