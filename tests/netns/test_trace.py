@@ -15,6 +15,8 @@ import pytest
 import lab as L
 from puppet import BROADCAST, Puppet, Scene, pool
 
+# A sanitizer keeps what is freed for a while.
+SANITIZED = "libasan" in subprocess.run(["ldd", L.VIADUCTD], capture_output=True, text=True).stdout
 TESTED = "ether proto 0x88b5 or (vlan and ether proto 0x88b5)"
 
 
@@ -381,7 +383,7 @@ def test_nobody_reads(scene):
         if i % 50 == 0:
             s.ears["b"].drain()
     L.wait_for(lambda: d.stats(s.hosts["a"].port)["stats64"]["rx"]["packets"] > 20000, "all came in")
-    assert rss() - before < 12 * 1024, "at most the queue, the answers that wait, and change"
+    assert SANITIZED or rss() - before < 12 * 1024, "at most the queue, the answers that wait, and change"
     s.ears["b"].drain()
     s.send(g := frame(s, "b"))
     s.ears["b"].expect(g)
