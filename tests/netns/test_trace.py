@@ -255,6 +255,29 @@ def test_checksums(lab, daemon):
     assert [x["depth"] for x in j["steps"]][-3:] == [1, 2, 2]
 
 
+def test_segments(lab, daemon):
+    """A GSO frame is one frame, and is cut for a port that sends no such."""
+    a, b = lab.add_hosts(2)
+    daemon.cli("addbr", "br0")
+    daemon.addif("br0", a.port, "packet")
+    daemon.addif("br0", b.port, "xdp")
+    a.ping(b.addr)
+    t = Trace(daemon, "count", "1", "from", a.port, filter="tcp and greater 4000")
+    server = b.ns.socket(socket.AF_INET, socket.SOCK_STREAM)
+    server.bind((b.addr, 7777))
+    server.listen()
+    client = a.ns.socket(socket.AF_INET, socket.SOCK_STREAM)
+    client.settimeout(L.DEADLINE)
+    client.connect((b.addr, 7777))
+    client.sendall(bytes(100000))
+    j = t.one()
+    client.close()
+    server.close()
+    n = step(j, "offload")["segments"]
+    assert step(j, "offload")["what"] == "segment" and n == -(-(j["frame"]["len"] - 66) // 1448)
+    assert j["end"]["ifnames"] == [b.port]
+
+
 # ---- which frames ----
 
 
