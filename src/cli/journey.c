@@ -155,7 +155,7 @@ static void print_end(const struct picture *p, const json_t *end)
 	json_array_foreach(json_object_get(end, "cures"), i, cure)
 	{
 		fprintf(p->c->out, "\n%*s  %s: ", width, "", i > 0 ? "  or" : "cure");
-		colored(p, STYLE_BOLD, json_string_value(cure));
+		colored(p, STYLE_BOLD, json_is_string(cure) ? json_string_value(cure) : "");
 	}
 	fputs("\n\n", p->c->out);
 }
