@@ -23,7 +23,6 @@ _Static_assert(TRACE_JOURNEYS_MAX < NUMBERS && NUMBERS * USES == 256, "a ticket 
 
 struct watch {
 	struct trace_watch w;
-	bool used;
 	uint32_t next; /* that many matching frames before the next one */
 	struct trace_stats stats;
 };
@@ -37,7 +36,8 @@ struct slot {
 
 struct trace {
 	struct trace_config cfg;
-	uint32_t n_watches;
+	uint8_t watching; /* bit per watch that there is */
+	bool any_chosen;  /* chosen_by has bits */
 	struct watch watches[TRACE_WATCHES_MAX];
 	uint64_t last_id;
 	uint8_t chosen_by[BATCH_MAX]; /* bit per watch, of the latest batch */
@@ -87,10 +87,10 @@ static uint64_t now(const struct trace *t)
 uint32_t trace_add(struct trace *t, const struct trace_watch *w)
 {
 	for (uint32_t i = 0; i < TRACE_WATCHES_MAX; i++) {
-		if (t->watches[i].used)
+		if (t->watching >> i & 1)
 			continue;
-		t->watches[i] = (struct watch){.w = *w, .used = true};
-		t->n_watches++;
+		t->watches[i] = (struct watch){.w = *w};
+		t->watching |= (uint8_t)(1u << i);
 		return i;
 	}
 	return TRACE_WATCHES_MAX;
@@ -116,13 +116,12 @@ void trace_del(struct trace *t, uint32_t watch)
 			finish(t, s);
 		s->j.watches &= (uint8_t)~bit;
 	}
-	t->watches[watch].used = false;
-	t->n_watches--;
+	t->watching &= (uint8_t)~bit;
 }
 
 bool trace_has_watches(const struct trace *t)
 {
-	return t->n_watches > 0;
+	return t->watching != 0;
 }
 
 struct trace_stats trace_stats(const struct trace *t, uint32_t watch)
@@ -174,18 +173,25 @@ static bool choose(struct trace *t, uint32_t no, const struct batch *b, const st
 	return w->stats.chosen != before;
 }
 
+/* Of the batch before. */
+static inline void choose_none(struct trace *t)
+{
+	if (t->any_chosen)
+		memset(t->chosen_by, 0, sizeof(t->chosen_by));
+	t->any_chosen = false;
+}
+
 bool trace_select(struct trace *t, const struct bport *in, const struct batch *b)
 {
-	bool any = false;
+	choose_none(t);
+	for (uint32_t left = t->watching; left; left &= left - 1) {
+		const uint32_t i = (uint32_t)__builtin_ctz(left);
+		const uint16_t port = t->watches[i].w.port;
 
-	memset(t->chosen_by, 0, b->n);
-	for (uint32_t i = 0; i < TRACE_WATCHES_MAX; i++) {
-		const struct watch *w = &t->watches[i];
-
-		if (w->used && (!w->w.port || w->w.port == in->no))
-			any |= choose(t, i, b, NULL, false);
+		if (!port || port == in->no)
+			t->any_chosen |= choose(t, i, b, NULL, false);
 	}
-	return any;
+	return t->any_chosen;
 }
 
 /* ---- journeys ---- */
@@ -342,11 +348,11 @@ bool trace_select_returns(struct trace *t, const struct batch *b, const struct o
 
 	for (uint32_t i = 0; o && i < b->n && !any; i++)
 		any = resumes(t, &o[i]);
-	memset(t->chosen_by, 0, b->n);
-	for (uint32_t i = 0; i < TRACE_WATCHES_MAX; i++)
-		if (t->watches[i].used)
-			any |= choose(t, i, b, o ? o : &unknown, o != NULL);
-	return any;
+	choose_none(t);
+	for (uint32_t left = t->watching; left; left &= left - 1)
+		t->any_chosen |=
+			choose(t, (uint32_t)__builtin_ctz(left), b, o ? o : &unknown, o != NULL);
+	return any || t->any_chosen;
 }
 
 void trace_resume(struct trace *t, const struct bport *in, struct frame *f, uint32_t i,
