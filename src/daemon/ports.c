@@ -4,7 +4,7 @@
  * closed (main thread). While its device is away only `port` is missing: flags, number and static
  * FDB entries stay for when it returns.
  */
-#include "daemon/ports.h"
+#include "daemon/ports_internal.h"
 
 #include <errno.h>
 #include <net/if.h>
@@ -105,7 +105,7 @@ const char *ports_operstate(const struct vport *vp)
 
 /* ---- checks ---- */
 
-static int check_device(const struct netlink_link *l, struct ctl_error *err)
+int vport_check_device(const struct netlink_link *l, struct ctl_error *err)
 {
 	char master[IF_NAMESIZE];
 
@@ -192,7 +192,7 @@ int ports_check(struct daemon *d, struct vbridge *vb, const struct port_request 
 			return ctl_fail(err, CTL_E_DEV_BUSY,
 					"port %s: a device of that name exists and is not a TAP",
 					req->name);
-		r = r ? 0 : check_device(&l, err);
+		r = r ? 0 : vport_check_device(&l, err);
 	}
 	if (!r && ret_link)
 		*ret_link = l;
@@ -217,7 +217,7 @@ static int open_error(const struct vport *vp, const struct port_driver *drv, int
 }
 
 /* Opens the device by its driver. 0 or an error code. */
-static int open_driver(struct vport *vp, struct ring_sink *sink, struct ctl_error *err)
+int vport_open_driver(struct vport *vp, struct ring_sink *sink, struct ctl_error *err)
 {
 	struct daemon *d = vp->vb->d;
 	const struct port_driver *drv;
@@ -258,7 +258,7 @@ static int open_driver(struct vport *vp, struct ring_sink *sink, struct ctl_erro
 }
 
 /* Buffers that the port still has go home by the main thread's stock. */
-static void close_driver(struct daemon *d, struct port *port)
+void vport_close_driver(struct daemon *d, struct port *port)
 {
 	port->bufs = &d->bufs;
 	port->driver->close(port);
@@ -266,7 +266,7 @@ static void close_driver(struct daemon *d, struct port *port)
 	bufcache_init(&d->bufs, d->pool);
 }
 
-static bool link_is_up(const struct vport *vp, const struct netlink_link *l)
+bool vport_link_is_up(const struct vport *vp, const struct netlink_link *l)
 {
 	/* The host's port is up when an administrator says so; it has no carrier of its own. */
 	if (vp->host)
@@ -285,12 +285,12 @@ static uint64_t own_mac(const struct vport *vp)
 	return other_end ? 0 : vp->mac;
 }
 
-static void take_link(struct vport *vp, const struct netlink_link *l)
+void vport_take_link(struct vport *vp, const struct netlink_link *l)
 {
 	vp->ifindex = l->ifindex;
 	vp->mac = l->mac;
 	vp->mtu = l->mtu;
-	vp->up = link_is_up(vp, l);
+	vp->up = vport_link_is_up(vp, l);
 }
 
 /* With its header and one tag more than others allow, a frame fills a slot of a ring. */
@@ -300,7 +300,7 @@ static uint32_t ring_mtu(const struct daemon *d)
 }
 
 /* After opening: what the device is like now. A port without one has no address. */
-static void learn_link(struct vport *vp)
+void vport_learn_link(struct vport *vp)
 {
 	struct netlink_link l;
 
@@ -311,7 +311,7 @@ static void learn_link(struct vport *vp)
 		return;
 	}
 	if (netlink_get(vp->vb->d->nl, vp->name, &l) == 0)
-		take_link(vp, &l);
+		vport_take_link(vp, &l);
 	echo_init(&vp->mac_echo, vp->mac);
 	echo_init(&vp->mtu_echo, vp->mtu);
 }
@@ -339,20 +339,13 @@ static struct vport *vport_new(struct vbridge *vb, const struct port_request *re
 static void vport_free(struct vport *vp)
 {
 	if (vp->port)
-		close_driver(vp->vb->d, vp->port);
+		vport_close_driver(vp->vb->d, vp->port);
 	list_del(&vp->node);
 	free(vp->arg);
 	free(vp);
 }
 
 /* ---- in the worker ---- */
-
-struct join_job {
-	struct vport *vp;
-	uint16_t no; /* of a place of a trunk */
-	bool blocked;
-	int r;
-};
 
 static void join(void *arg)
 {
@@ -392,7 +385,7 @@ static void leave(void *arg)
 	bridge_port_del(vp->vb->br, vp->wp.bp);
 }
 
-static void unplug(void *arg)
+void vport_unplug(void *arg)
 {
 	struct vport *vp = arg;
 
@@ -400,7 +393,7 @@ static void unplug(void *arg)
 	bridge_port_link(vp->vb->br, vp->wp.bp, own_mac(vp), vp->mtu, false);
 }
 
-static void plug(void *arg)
+void vport_plug(void *arg)
 {
 	struct join_job *job = arg;
 	struct vport *vp = job->vp;
@@ -413,7 +406,7 @@ static void plug(void *arg)
 		bridge_port_link(vp->vb->br, vp->wp.bp, own_mac(vp), vp->mtu, vp->up);
 }
 
-static void change_link(void *arg)
+void vport_change_link(void *arg)
 {
 	struct vport *vp = arg;
 
@@ -421,7 +414,7 @@ static void change_link(void *arg)
 	worker_port_wake(vp->vb->w, &vp->wp);
 }
 
-static void change_name(void *arg)
+void vport_change_name(void *arg)
 {
 	struct vport *vp = arg;
 
@@ -458,7 +451,7 @@ int ports_add(struct vbridge *vb, const struct port_request *req, struct vport *
 	vp = vport_new(vb, req);
 	if (!vp)
 		return ctl_fail(err, CTL_E_INTERNAL, "port %s: no memory", req->name);
-	r = open_driver(vp, req->sink, err);
+	r = vport_open_driver(vp, req->sink, err);
 	if (r) {
 		vport_free(vp);
 		return r;
@@ -466,7 +459,7 @@ int ports_add(struct vbridge *vb, const struct port_request *req, struct vport *
 	/* What the kernel says about the time before the TAP had its address is history. */
 	if (vp->host)
 		netlink_events(vb->d->nl, follow_event, vb->d);
-	learn_link(vp);
+	vport_learn_link(vp);
 	job.vp = vp;
 	worker_call(vb->w, join, &job);
 	if (job.r) {
@@ -489,8 +482,6 @@ int ports_add(struct vbridge *vb, const struct port_request *req, struct vport *
 	return 0;
 }
 
-static void follow_name(struct vport *vp, const struct netlink_link *l);
-
 int ports_add_place(struct vbridge *vb, const struct place_request *req, struct vport **ret,
 		    struct ctl_error *err)
 {
@@ -503,7 +494,7 @@ int ports_add_place(struct vbridge *vb, const struct place_request *req, struct 
 		return ctl_fail(err, CTL_E_INTERNAL, "port %s: no memory", req->l->name);
 	vp->host = req->host;
 	vp->self = req->self;
-	take_link(vp, req->l);
+	vport_take_link(vp, req->l);
 	vp->up = true; /* what was taken may go back, whatever the link is now */
 	worker_call(vb->w, join, &job);
 	if (job.r) {
@@ -558,17 +549,17 @@ void ports_unplug_place(struct vport *vp)
 		return;
 	worker_call(vp->vb->w, unplug_place, vp);
 	vp->port = NULL;
-	close_driver(vp->vb->d, place);
+	vport_close_driver(vp->vb->d, place);
 }
 
 void ports_follow_place(struct vport *vp, const struct netlink_link *l)
 {
-	follow_name(vp, l);
+	vport_follow_name(vp, l);
 	if (l->mac == vp->mac && l->mtu == vp->mtu)
 		return;
-	take_link(vp, l);
+	vport_take_link(vp, l);
 	vp->up = true;
-	worker_call(vp->vb->w, change_link, vp);
+	worker_call(vp->vb->w, vport_change_link, vp);
 }
 
 void ports_del(struct vport *vp)
@@ -589,7 +580,7 @@ void ports_set_up(struct vport *vp, bool up)
 	if (vp->up == up)
 		return;
 	vp->up = up;
-	worker_call(vp->vb->w, change_link, vp);
+	worker_call(vp->vb->w, vport_change_link, vp);
 	log_info("port %s: %s", vp->name, up ? "up" : "down");
 	events_link(vp->vb->d, up ? "up" : "down", vp->vb, vp->name);
 }
@@ -654,271 +645,4 @@ json_t *ports_get(struct vport *vp)
 	if (bridge_stp(vp->vb->br) && !vp->host)
 		tree_put_port(o, stp_port_settings(bridge_stp(vp->vb->br), bp->no));
 	return o;
-}
-
-/* ---- following ---- */
-
-static void vanish(struct vport *vp)
-{
-	struct port *port = vp->port;
-
-	if (!port)
-		return;
-	vp->up = false;
-	worker_call(vp->vb->w, unplug, vp);
-	vp->port = NULL;
-	vp->ifindex = 0;
-	close_driver(vp->vb->d, port);
-	log_warn("port %s: its device has vanished, %s goes on without it", vp->name, vp->vb->name);
-	events_link(vp->vb->d, "vanished", vp->vb, vp->name);
-}
-
-static void come_back(struct vport *vp, const struct netlink_link *l)
-{
-	struct join_job job = {.vp = vp};
-	struct ctl_error err;
-	int r = check_device(l, &err);
-
-	if (!r)
-		r = open_driver(vp, NULL, &err);
-	if (r) {
-		if (strcmp(vp->why, err.text))
-			log_warn("%s", err.text);
-		snprintf(vp->why, sizeof(vp->why), "%.95s", err.text);
-		return;
-	}
-	vp->why[0] = '\0';
-	learn_link(vp);
-	worker_call(vp->vb->w, plug, &job);
-	if (job.r) {
-		log_err("port %s: %s", vp->name, err_text(job.r));
-		close_driver(vp->vb->d, vp->port);
-		vp->port = NULL;
-		vp->ifindex = 0;
-		return;
-	}
-	tree_follow_speed(vp);
-	log_info("port %s: its device is back driver=%s", vp->name, vp->port->driver->name);
-	events_link_more(
-		vp->vb->d, "returned", vp->vb, vp->name,
-		json_pack("{s:s, s:s}", "driver", vp->port->driver->name, "mode", vp->port->mode));
-}
-
-static void follow_name(struct vport *vp, const struct netlink_link *l)
-{
-	if (!strcmp(vp->name, l->name))
-		return;
-	if (vp->host || vp->self) {
-		log_warn("bridge %s: its interface was renamed to %s; the bridge keeps its name",
-			 vp->name, l->name);
-		return;
-	}
-	log_info("port %s: renamed to %s", vp->name, l->name);
-	events_link_more(vp->vb->d, "renamed", vp->vb, l->name,
-			 json_pack("{s:s}", "old_ifname", vp->name));
-	memset(vp->name, 0, sizeof(vp->name));
-	memcpy(vp->name, l->name, strlen(l->name));
-	worker_call(vp->vb->w, change_name, vp);
-}
-
-struct host_job {
-	struct vbridge *vb;
-	bool promisc;
-	uint64_t mac; /* 0 = not set by an administrator */
-	uint32_t mtu;
-};
-
-static void follow_host_in_worker(void *arg)
-{
-	const struct host_job *job = arg;
-	struct bridge_settings s = *bridge_settings(job->vb->br);
-
-	if (s.promisc != job->promisc) {
-		s.promisc = job->promisc;
-		bridge_set(job->vb->br, &s);
-	}
-	if (job->mac)
-		bridge_set_mac(job->vb->br, job->mac);
-	if (job->mtu)
-		bridge_set_mtu(job->vb->br, job->mtu);
-}
-
-/* What an administrator does to the bridge's interface is meant for the bridge. */
-static void follow_host(struct vport *vp, const struct netlink_link *l)
-{
-	struct host_job job = {
-		.vb = vp->vb,
-		.promisc = l->promiscuity > 0 || (l->flags & IFF_PROMISC),
-	};
-
-	if (echo_foreign(&vp->mac_echo, l->mac))
-		job.mac = l->mac;
-	if (echo_foreign(&vp->mtu_echo, l->mtu))
-		job.mtu = l->mtu;
-	if (job.mac || job.mtu || job.promisc != bridge_settings(vp->vb->br)->promisc)
-		worker_call(vp->vb->w, follow_host_in_worker, &job);
-}
-
-static void follow_device(struct vport *vp, const struct netlink_link *l)
-{
-	bool up = link_is_up(vp, l), was_up = vp->up;
-	uint64_t mac = vp->mac;
-	uint32_t mtu = vp->mtu;
-	char text[MAC_TEXT_SIZE];
-
-	follow_name(vp, l);
-	if (vp->host)
-		follow_host(vp, l);
-	if (up == was_up && l->mac == mac && l->mtu == mtu)
-		return;
-	take_link(vp, l);
-	worker_call(vp->vb->w, change_link, vp);
-	tree_follow_speed(vp);
-	if (up != was_up) {
-		log_info("port %s: %s", vp->name, up ? "up" : "down");
-		events_link(vp->vb->d, up ? "up" : "down", vp->vb, vp->name);
-	}
-	if (l->mac != mac && !vp->host)
-		events_link_more(vp->vb->d, "address", vp->vb, vp->name,
-				 json_pack("{s:s}", "address", mac_format(l->mac, text)));
-	if (l->mtu != mtu && !vp->host)
-		events_link_more(vp->vb->d, "mtu", vp->vb, vp->name,
-				 json_pack("{s:i}", "mtu", (int)l->mtu));
-}
-
-static struct vport *find_by_index(struct daemon *d, uint32_t ifindex)
-{
-	for_each_bridge(vb, d)
-	{
-		if (vb->adopted) /* follows by itself, and has several ports on one device */
-			continue;
-		for_each_port(vp, vb) if (vp->ifindex == ifindex) return vp;
-	}
-	return NULL;
-}
-
-static void follow_gone(struct vport *vp, const struct netlink_link *l)
-{
-	if (l->moved && vp->tap && !vp->host) {
-		/* Its descriptor still works: a TAP made for somebody else's namespace. */
-		log_info("port %s: moved to another network namespace", vp->name);
-		events_link(vp->vb->d, "netns", vp->vb, vp->name);
-		vp->moved = true;
-		vp->ifindex = 0;
-		vp->up = true;
-		worker_call(vp->vb->w, change_link, vp);
-		return;
-	}
-	vanish(vp);
-}
-
-/*
- * Keeps the list of devices that are there. True when this one has appeared or has a new name: only
- * then may the configuration join it, or what somebody took out by hand would be back at once.
- */
-static bool has_appeared(struct daemon *d, bool gone, const struct netlink_link *l)
-{
-	const char *name;
-	char key[16];
-
-	snprintf(key, sizeof(key), "%u", l->ifindex);
-	if (gone) {
-		json_object_del(d->seen, key);
-		return false;
-	}
-	name = json_string_value(json_object_get(d->seen, key));
-	if (name && !strcmp(name, l->name))
-		return false;
-	if (d->planning) {
-		d->missed_link = true;
-		return false;
-	}
-	json_object_set_new(d->seen, key, json_string(l->name));
-	return true;
-}
-
-static void note_link(void *ctx, bool gone, const struct netlink_link *l)
-{
-	has_appeared(ctx, gone, l);
-}
-
-void ports_note_links(struct daemon *d)
-{
-	netlink_links(d->nl, note_link, d);
-}
-
-void ports_follow_link(struct daemon *d, bool gone, const struct netlink_link *l)
-{
-	struct vport *vp = find_by_index(d, l->ifindex);
-	bool appeared = has_appeared(d, gone, l);
-
-	adopt_follow_link(d, gone, l);
-	if (vp && gone) {
-		follow_gone(vp, l);
-		return;
-	}
-	if (vp) {
-		follow_device(vp, l);
-		return;
-	}
-	if (gone)
-		return;
-	vp = ports_find(d, NULL, l->name);
-	if (vp && vp->vb->adopted)
-		return;
-	if (vp && !vp->port && !vp->tap)
-		come_back(vp, l);
-	else if (!vp && appeared)
-		plan_follow_link(d, l);
-}
-
-struct snapshot {
-	struct netlink_link *links;
-	size_t n, cap;
-};
-
-static void collect(void *ctx, bool gone, const struct netlink_link *l)
-{
-	struct snapshot *s = ctx;
-
-	if (s->n == s->cap) {
-		size_t cap = s->cap ? s->cap * 2 : 64;
-		struct netlink_link *p = realloc(s->links, cap * sizeof(*p));
-
-		if (!p)
-			return;
-		s->links = p;
-		s->cap = cap;
-	}
-	s->links[s->n++] = *l;
-}
-
-static bool snapshot_has(const struct snapshot *s, uint32_t ifindex)
-{
-	for (size_t i = 0; i < s->n; i++)
-		if (s->links[i].ifindex == ifindex)
-			return true;
-	return false;
-}
-
-void ports_follow_all(struct daemon *d)
-{
-	struct snapshot s = {0};
-	int r = netlink_links(d->nl, collect, &s);
-
-	if (r) {
-		log_err("netlink: no list of devices: %s", err_text(r));
-		free(s.links);
-		return;
-	}
-	for_each_bridge(vb, d)
-	{
-		if (vb->adopted)
-			continue;
-		for_each_port(vp, vb) if (vp->ifindex && !snapshot_has(&s, vp->ifindex)) vanish(vp);
-	}
-	adopt_follow_all(d, s.links, s.n);
-	for (size_t i = 0; i < s.n; i++)
-		ports_follow_link(d, false, &s.links[i]);
-	free(s.links);
 }
