@@ -12,16 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/err.h"
 #include "base/log.h"
-#include "base/mac.h"
-#include "daemon/adopt.h"
 #include "daemon/events.h"
 #include "daemon/keys.h"
 #include "daemon/mirror_end.h"
-#include "daemon/plan.h"
 #include "daemon/snapshot.h"
 #include "daemon/tree.h"
 #include "daemon/vlans.h"
