@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the files of the simulator share: sim.c (the language, frames), sim_hooks.c (rules,
- * mirrors), sim_stp.c (spanning tree), sim_look.c (journeys).
+ * mirrors), sim_stp.c (spanning tree), sim_look.c (journeys), sim_set.c
+ * (settings).
  */
 #pragma once
 
@@ -77,6 +78,8 @@ bool is(struct sim *s, unsigned i, const char *text);
 uint64_t number(struct sim *s, const char *text);
 bool on_off(struct sim *s, const char *text);
 struct bridge_sim *bridge_at(struct sim *s, const char *text);
+/* Port of a bridge by name. */
+struct bport *port_named(struct sim *s, struct bridge_sim *b, const char *name);
 /* "0.a": bridge and port. */
 struct bport *port_at(struct sim *s, const char *text, struct bridge_sim **ret_bridge);
 /* The LAN of a port: its name up to an apostrophe, so that a bridge can have two in one. */
@@ -104,6 +107,12 @@ void cmd_cut(struct sim *s);
 void cmd_kill(struct sim *s);
 /* check ... of the spanning tree; false: it is something else. */
 bool stp_check(struct sim *s);
+
+/* sim_set.c */
+void cmd_fdb(struct sim *s);
+void cmd_vlan(struct sim *s);
+void cmd_set(struct sim *s);
+void cmd_port(struct sim *s);
 
 /* sim_hooks.c */
 void cmd_program(struct sim *s);
