@@ -71,17 +71,18 @@ int mirror_end_add(struct vbridge *of, const char *name, struct vport **ret, str
 {
 	struct mirror_end *end = calloc(1, sizeof(*end));
 	struct port_request req = {.name = name, .driver = "ring", .end = end};
-	int r = check_device(of->d, name, err);
+	int r;
 
-	if (end && !r) {
-		end->sink.put = put;
-		req.sink = &end->sink;
+	if (!end)
+		return ctl_fail(err, CTL_E_INTERNAL, "netmap:%s: no memory", name);
+	end->sink.put = put;
+	req.sink = &end->sink;
+	r = check_device(of->d, name, err);
+	if (!r) {
 		end->vb = bridges_new_end(of, name, &end->sink);
+		r = end->vb ? ports_add(of, &req, &end->vp, err)
+			    : ctl_fail(err, CTL_E_INTERNAL, "netmap:%s: no memory", name);
 	}
-	if (!r && (!end || !end->vb))
-		r = ctl_fail(err, CTL_E_INTERNAL, "netmap:%s: no memory", name);
-	if (!r)
-		r = ports_add(of, &req, &end->vp, err);
 	if (r) {
 		mirror_end_free(end);
 		return r;
