@@ -56,6 +56,7 @@ struct sk_buff___with_bit {
 const volatile __u32 vd_netns;
 
 __u64 vd_lost; /* events for which the ring had no room */
+__u64 vd_on;   /* all programs are attached; before that none does anything */
 
 /* ifindex: enum ktrace_role */
 struct {
@@ -94,7 +95,7 @@ static __always_inline void find(const struct net_device *dev, struct where *w)
 
 	w->ifindex = w->netns = 0;
 	w->role = KTRACE_FOREIGN;
-	if (!dev)
+	if (!dev || !vd_on)
 		return;
 	w->ifindex = BPF_CORE_READ(dev, ifindex);
 	w->netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);

@@ -218,9 +218,9 @@ static int start(struct ktrace *k, struct ctl_error *err)
 	k->journeys = journeys_new(&o);
 	if (!k->journeys)
 		return ctl_fail(err, CTL_E_INTERNAL, "bridge %s: no memory", k->bridge);
-	r = probe_open(k->bridge, &k->devices, on_event, k, &k->probe, err);
+	r = read_names(k, err);
 	if (!r)
-		r = read_names(k, err);
+		r = probe_open(k->bridge, &k->devices, on_event, k, &k->probe, err);
 	if (r)
 		return r;
 	k->report = (struct report){.bridge = k->bridge,
@@ -246,7 +246,7 @@ static int settle(struct ktrace *k, struct ctl_error *err)
 	signal(SIGPIPE, SIG_IGN);
 	if (flags >= 0)
 		fcntl(STDOUT_FILENO, F_SETFL, flags | O_NONBLOCK);
-	k->start_ns = clock_now_ns();
+	clock_now_ns();
 	clock_wall_s();
 	r = privs_give_up(!k->all_calls);
 	if (r) {
@@ -254,6 +254,8 @@ static int settle(struct ktrace *k, struct ctl_error *err)
 		return ctl_fail(err, CTL_E_INTERNAL, "bridge %s: cannot give up privileges: %s",
 				k->bridge, err_text(r));
 	}
+	k->start_ns = clock_now_ns();
+	probe_start(k->probe);
 	say(k, ready, END_WAIT_MS);
 	return 0;
 }

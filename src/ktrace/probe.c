@@ -131,6 +131,11 @@ int probe_open(const char *bridge, const struct devices *d, probe_fn *fn, void *
 	return 0;
 }
 
+void probe_start(struct probe *p)
+{
+	*(volatile uint64_t *)&p->bpf->bss->vd_on = 1;
+}
+
 struct probe *probe_close(struct probe *p)
 {
 	if (!p)

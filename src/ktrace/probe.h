@@ -17,6 +17,11 @@ typedef void probe_fn(void *ctx, const struct ktrace_event *e);
  */
 int probe_open(const char *bridge, const struct devices *d, probe_fn *fn, void *ctx,
 	       struct probe **ret, struct ctl_error *err);
+/*
+ * From now on there are events. At once in all programs: while they are attached one after the
+ * other, frames would be seen to come in whose end would not.
+ */
+void probe_start(struct probe *p);
 struct probe *probe_close(struct probe *p);
 /* Hands over the events that wait; nothing says that there are some: at least every 10 ms. 0 or
  * -errno. */

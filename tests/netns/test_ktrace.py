@@ -389,6 +389,28 @@ def test_only_this_bridge(lab):
     heard.close()
 
 
+def test_start_under_traffic(pair):
+    """It follows nothing before it can follow it to the end."""
+    lab, a, b = pair
+    learn(a, b)
+    stop = threading.Event()
+
+    def send():
+        while not stop.is_set():
+            a.raw.send(L.frame(b.mac, a.mac, os.urandom(16)))
+
+    sender = threading.Thread(target=send, daemon=True)
+    sender.start()
+    try:
+        for _ in range(5):
+            t = Ktrace(lab, "--count", "5", "--from", a.port, "--filter", MARK)
+            got = t.journeys()
+            assert [j["end"]["what"] for j in got] == ["sent"] * 5, got
+    finally:
+        stop.set()
+        sender.join()
+
+
 def test_two_at_once(pair):
     lab, a, b = pair
     learn(a, b)
