@@ -386,7 +386,7 @@ void inspect_copy(struct inspect *in, struct frame *const *frames, uint32_t n)
 
 		if (run.list.n == BATCH_MAX || (run.list.n > 0 && run.r != r))
 			end_run(in, &run);
-		if (!r || !(r->state & INTERCEPT_SYNCED)) { /* nobody reads */
+		if (!r) { /* nobody has that ring open */
 			buf_put_one(in->bufs, frames[i]->buf);
 			continue;
 		}

@@ -119,7 +119,7 @@ static void make_port(struct lab *l, int i)
 	l->wp[i].bridge = &l->wb;
 }
 
-static int setup(void **state)
+static int setup_of(void **state, struct ring_sink *sink)
 {
 	struct lab *l = calloc(1, sizeof(*l));
 	const struct mem_params mp = {.buf_num = 4096};
@@ -146,6 +146,7 @@ static int setup(void **state)
 			make_ring(l, host, tx);
 	ic.w = l->w;
 	ic.wb = &l->wb;
+	ic.sink = sink;
 	l->in = inspect_new(&ic);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, l->fds), 0);
 	l->client.bell.fd = l->fds[0];
@@ -154,6 +155,20 @@ static int setup(void **state)
 		l->client.rings[i / 2][i % 2] = 1;
 	worker_call(l->w, start, l);
 	return 0;
+}
+
+static int setup(void **state)
+{
+	return setup_of(state, NULL);
+}
+
+/* The endpoint of a mirror. */
+static struct ring_sink mirrored;
+
+static int setup_end(void **state)
+{
+	memset(&mirrored, 0, sizeof(mirrored));
+	return setup_of(state, &mirrored);
 }
 
 /* Everything is given back: the pool is full again. */
@@ -818,6 +833,90 @@ static void test_wrong_slot(void **state)
 	assert_int_equal(l->bytes[50], 5);
 }
 
+static void copy_here(void *arg)
+{
+	struct lab *l = arg;
+	struct bufcache *c = worker_bufs(l->w);
+	struct frame f = {.len = FRAME_LEN}, *list = &f;
+
+	assert_int_equal(buf_get(c, &f.buf, 1), 1);
+	f.data = buf_data(c, f.buf);
+	memset(f.data, (int)l->n, FRAME_LEN);
+	assert_true(frame_parse(&f));
+	f.verdict = FRAME_UNICAST;
+	f.in_port = 900; /* of the bridge, which has others */
+	if (l->port)
+		buf_ref(c, f.buf, 1); /* others have it, too */
+	inspect_copy(l->in, &list, 1);
+	if (l->port)
+		buf_put_one(c, f.buf);
+}
+
+static void copy_frame(struct lab *l, uint8_t seq, bool shared)
+{
+	l->n = seq;
+	l->port = shared;
+	worker_call(l->w, copy_here, l);
+}
+
+static void nothing_here(void *arg)
+{
+}
+
+/* As many have been dropped for that reason. */
+static void wait_for_drops(struct lab *l, enum drop_reason r, uint64_t n)
+{
+	for (int i = 0; i < TRIES && mirrored.drops.n[r] < n; i++) {
+		usleep(1000);
+		worker_call(l->w, nothing_here, l);
+	}
+	assert_int_equal(mirrored.drops.n[r], n);
+}
+
+/* Copies wait for a program that has not even begun to read; what has no room is counted. */
+static void test_copies_of_a_mirror(void **state)
+{
+	struct lab *l = *state;
+	struct netmap_ring *rx = l->app[0][0].ring;
+
+	for (uint8_t i = 0; i < SLOTS + 4; i++)
+		copy_frame(l, i, i % 3 == 0);
+	assert_int_equal(mirrored.drops.n[DROP_RING_FULL], 5);
+	wait_for_frames(l, SLOTS - 1);
+	for (uint8_t i = 0; i < SLOTS - 1; i++) {
+		const struct netmap_slot *s = &rx->slot[(rx->head + i) % SLOTS];
+
+		assert_int_equal(s->len, FRAME_LEN);
+		assert_int_equal(
+			((uint8_t *)rx + rx->buf_ofs)[(size_t)s->buf_idx * rx->nr_buf_size + 50],
+			i);
+	}
+	assert_int_equal(l->rings[0][0].counters.n_copied, SLOTS / 3);
+	rx->head = rx->cur = rx->tail;
+	sync_all(l);
+	copy_frame(l, 77, false);
+	wait_for_frames(l, 1);
+	assert_int_equal(mirrored.drops.n[DROP_RING_FULL], 5);
+}
+
+/* Nothing gets into the bridge by it: neither copies that are given back nor what was made up. */
+static void test_nothing_goes_back_by_a_mirror(void **state)
+{
+	struct lab *l = *state;
+
+	become_reader(l);
+	copy_frame(l, 1, false);
+	wait_for_frames(l, 1);
+	pass_one(l);
+	wait_for_drops(l, DROP_SPAN, 1);
+	l->app[0][1].ring->slot[0].len = 60;
+	l->app[0][1].ring->head = l->app[0][1].ring->cur = 1;
+	sync_all(l);
+	wait_for_drops(l, DROP_SPAN, 2);
+	assert_false(receive_frame(l, 5));
+	copy_frame(l, 2, false); /* and what it has is its own until it ends */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -838,6 +937,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_bell_before_sleep, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wrong_slot, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_copies_of_a_mirror, setup_end, teardown),
+		cmocka_unit_test_setup_teardown(test_nothing_goes_back_by_a_mirror, setup_end,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
