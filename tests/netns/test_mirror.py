@@ -307,7 +307,10 @@ def test_netmap_endpoint_ring_full(scene):
         if n % 50 == 49:  # no faster than the sockets take it
             assert len(s.heard()["b"]) == 50
     assert s.d.drops()[("ids", "ring-full")] == 1100 - 1023 and copied(s)["lost"] == 0
+    before = s.d.status()["workers"][0]["rounds"]
     time.sleep(1.2)  # a program that takes traffic would be seen to hang by now
+    rounds = s.d.status()["workers"][0]["rounds"] - before
+    assert rounds < 500, f"the worker sleeps while frames wait: {rounds} rounds"
     assert {r["state"] for r in rings(s.d)} == {"live"}
     ear.puppet.proc.send_signal(signal.SIGCONT)
     seen(s, ear, *frames[:1023])
