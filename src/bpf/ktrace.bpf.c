@@ -17,7 +17,7 @@
 #include "bpf/ktrace.h"
 
 /*
- * Records are submitted with BPF_RB_NO_WAKEUP: the reader looks every 10 ms. To wake it for a frame
+ * Records are submitted with BPF_RB_NO_WAKEUP: the reader looks every 5 ms. To wake it for a frame
  * would cost more than all the rest.
  */
 

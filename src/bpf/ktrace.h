@@ -7,7 +7,7 @@
 /* So much of each frame is copied. */
 #define KTRACE_DATA 192u
 /* Of the ring; a power of two. */
-#define KTRACE_RING (4u << 20)
+#define KTRACE_RING (16u << 20)
 
 enum ktrace_role { KTRACE_FOREIGN, KTRACE_MEMBER, KTRACE_BRIDGE };
 

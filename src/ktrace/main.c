@@ -40,7 +40,7 @@
 #include "sys/privs.h"
 #include "wire/msg.h"
 
-#define TICK_MS     10
+#define TICK_MS     5
 #define END_WAIT_MS 1000 /* for a reader, with the last line */
 #define SECONDS_MAX 1000000u
 

@@ -23,7 +23,7 @@ int probe_open(const char *bridge, const struct devices *d, probe_fn *fn, void *
  */
 void probe_start(struct probe *p);
 struct probe *probe_close(struct probe *p);
-/* Hands over the events that wait; nothing says that there are some: at least every 10 ms. 0 or
+/* Hands over the events that wait; nothing says that there are some: at least every 5 ms. 0 or
  * -errno. */
 int probe_read(struct probe *p);
 /* Events that were lost because they were not read in time. */
