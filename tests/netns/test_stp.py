@@ -346,7 +346,7 @@ def test_what_is_old_or_different_begins_anew(lab):
         end()
         change()
         d.start()
-        L.wait_for(lambda: pair.roles()["u1"][1] == "listening", f"{what}: it begins anew", timeout=4)
+        L.wait_for(lambda: pair.roles()["u1"][1] in ("listening", "learning"), f"{what}: it begins anew", timeout=8)
         assert pair.went_on() == 0, what
         assert not pair.file.exists()
 
