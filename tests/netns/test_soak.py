@@ -76,6 +76,9 @@ class Load:
                 got = self.conn.recv(1 << 16)
             except TimeoutError:
                 continue
+            except OSError:
+                assert self.stop.is_set()  # closed
+                return
             if got != (bytes(range(256)) * (len(got) // 256 + 2))[at:at + len(got)]:
                 self.errors.append("bytes differ")
                 return
