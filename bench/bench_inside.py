@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""What `viaduct capture` of everything costs a bridge, and how much of it the file gets.
+"""What looking inside costs.
 
-    bench/inside_capture.py [--json] [--rounds N] [--seconds S] [--dir DIR] [--only worker,net] [KIND...]
+    ./dev bench inside [--json] [--rounds N] [--seconds S] [--dir DIR] [--only engine,worker,net] [KIND...]
 
-Two hosts on a bridge by the packet driver, as in bench/e2e.py, measured in turn: nobody captures
+engine: what a frame costs more in the forwarding benchmark when a trace is there and chooses nothing, one
+frame in a thousand, or all (bench_features). The rest is about `viaduct capture` of everything, and how much
+of it the file gets: two hosts on a bridge by the packet driver, as in bench/e2e.py, measured in turn: nobody captures
 ("off"), every frame received goes whole into a file ("whole"), 96 bytes of it ("snap96"), received
 and sent ("in+out"), only drops are asked for ("drops"), and a filter that matches nothing ("filter").
 Files lie in DIR (default: /dev/shm, so that the disk is not what is measured).
@@ -137,32 +139,58 @@ def measure(kinds=tuple(KINDS), rounds=3, seconds=2, directory="/dev/shm", only=
     return {"capture": median, "ratio_to_off": ratio, "rounds": raw}
 
 
-def main():
-    p = argparse.ArgumentParser()
-    p.add_argument("--json", action="store_true")
-    p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--seconds", type=int, default=2)
-    p.add_argument("--dir", default="/dev/shm")
-    p.add_argument("--only", default="worker,net")
-    p.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
-    a = p.parse_args()
-    kinds = a.kinds or list(KINDS)
-    if unknown := set(kinds) - set(KINDS):
-        p.error(f"{', '.join(unknown)}: no such kind")
-    r = {"machine": {**e2e.machine(), "rounds": a.rounds}, **measure(kinds, a.rounds, a.seconds, a.dir, a.only.split(","))}
-    if a.json:
-        print(json.dumps(r))
-        return
-    m = r["machine"]
-    print(f"{m['cpu']}, {m['cores']} cores, Linux {m['kernel']}, load {m['load']:.1f}; medians of {a.rounds} rounds")
+def engine():
+    """Rows of bench_features: nanoseconds a frame, and how many more than without."""
+    out = subprocess.run([L.BUILD / "bench" / "bench_features", "plain", "again", "trace_none", "trace_1000",
+                          "trace_all", "--json"], check=True, capture_output=True, text=True).stdout
+    return json.loads(out)["features"]
+
+
+def print_engine(rows):
+    plain = rows["plain"]["ns"]
+    print(f"{'engine':12}{'ns a frame':>12}{'more':>8}{'%':>8}")
+    for k, r in rows.items():
+        print(f"{k:12}{r['ns']:12.2f}{r['more']:8.2f}{100 * r['more'] / plain:8.1f}")
+    print()
+
+
+def print_capture(r, kinds):
     columns = ["worker_ns", "worker_lost", "written_m", "tcp_gbit", "tcp_lost", "frames_m", "frames_lost"]
-    print(f"{'':10}" + "".join(f"{c:>18}" for c in columns))
+    print(f"{'capture':10}" + "".join(f"{c:>18}" for c in columns))
     for k in kinds:
         cells = []
         for c in columns:
             v, ratio = r["capture"][k].get(c), r["ratio_to_off"][k].get(c)
             cells.append("-" if v is None else f"{v:.3f}" + (f" (x{ratio:.2f})" if ratio else ""))
         print(f"{k:10}" + "".join(f"{c:>18}" for c in cells))
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--json", action="store_true")
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--seconds", type=int, default=2)
+    p.add_argument("--dir", default="/dev/shm")
+    p.add_argument("--only", default="engine,worker,net")
+    p.add_argument("kinds", nargs="*", metavar="KIND", help=", ".join(KINDS))
+    a = p.parse_args()
+    kinds, only = a.kinds or list(KINDS), a.only.split(",")
+    if unknown := set(kinds) - set(KINDS):
+        p.error(f"{', '.join(unknown)}: no such kind")
+    r = {"machine": {**e2e.machine(), "rounds": a.rounds}}
+    if "engine" in only:
+        r["engine"] = engine()
+    if only != ["engine"]:
+        r |= measure(kinds, a.rounds, a.seconds, a.dir, only)
+    if a.json:
+        print(json.dumps({"inside": r}))
+        return
+    m = r["machine"]
+    print(f"{m['cpu']}, {m['cores']} cores, Linux {m['kernel']}, load {m['load']:.1f}; medians of {a.rounds} rounds")
+    if "engine" in r:
+        print_engine(r["engine"])
+    if "capture" in r:
+        print_capture(r, kinds)
 
 
 if __name__ == "__main__":
