@@ -74,8 +74,10 @@ def heard(*stations, src):
     return got
 
 
-@pytest.mark.parametrize("kinds", [("packet",) * 3, ("xdp",) * 3, ("tap",) * 3, ("tap", "packet", "xdp"),
-                                   ("xdp", "tap", "packet")], ids="-".join)
+@pytest.mark.parametrize("kinds", [
+    ("packet",) * 3, ("tap", "packet", "xdp"),
+    *(pytest.param(k, marks=pytest.mark.long) for k in [("xdp",) * 3, ("tap",) * 3, ("xdp", "tap", "packet")]),
+], ids="-".join)
 def test_vlans_are_apart(lab, kinds):
     d, a, b, c = scene(lab, kinds)
 
