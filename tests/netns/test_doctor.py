@@ -713,15 +713,17 @@ def test_stalled_program(lab, daemon, own):
     doctor.fine()
     assert doctor.run("intercept", "br0", "stall-ms", "100").returncode == 0
     with Pump(lambda: a.raw.send(L.frame("ff:ff:ff:ff:ff:ff", a.mac))):
-        L.wait_for(lambda: any(f["check"] == "inspection" for f in doctor.ask()["findings"]), "it stalls")
-        answer = doctor.ask()
-        f = next(f for f in answer["findings"] if "ring nic0" in f["text"])
+        def stalled():  # the host ring may be first
+            answer = doctor.ask()
+            return [(answer, f) for f in answer["findings"] if "ring nic0" in f["text"]]
+
+        answer, f = L.wait_for(stalled, "it stalls")[0]
         assert f["severity"] == "warning" and answer["exit"] == 1
         assert f"(pid {puppet.proc.pid}) takes no frames from ring nic0" in f["text"]
         assert "traffic goes round it uninspected" in f["text"] and f"kill {puppet.proc.pid}" in f["hints"][0]
         assert doctor.run("intercept", "br0", "fail", "closed").returncode == 0
         answer = doctor.ask()
-        assert answer["exit"] == 2 and "fails closed" in answer["findings"][0]["text"]
+        assert answer["exit"] == 2 and any("fails closed" in f["text"] for f in answer["findings"])
     puppet.end()
     assert "no netmap program has it open" in doctor.find("inspection", "problem", "br0")["text"]
 
