@@ -84,11 +84,11 @@ int viaduct_rows(struct viaduct *v, const char *cmd, struct json_t *args, struct
 		 struct viaduct_error *err);
 
 /*
- * As viaduct_call() without rows; up to n descriptors that come with the answer go to ret_fds, and
- * are the caller's. *ret_n: how many; 0 after an error. Others are closed.
+ * As viaduct_call() without rows; up to *n descriptors that come with the answer go to ret_fds, and
+ * are the caller's. *n is then how many; 0 after an error. Others are closed.
  */
 int viaduct_call_fds(struct viaduct *v, const char *cmd, struct json_t *args,
-		     struct json_t **ret_result, int *ret_fds, unsigned int n, unsigned int *ret_n,
+		     struct json_t **ret_result, int *ret_fds, unsigned int *n,
 		     struct viaduct_error *err);
 
 /*

@@ -430,13 +430,13 @@ static json_t *request_of(struct session *s, const json_t *args)
 static int start(struct session *s, const json_t *args, json_t **ret_result)
 {
 	struct viaduct_error err;
-	unsigned int n;
+	unsigned int n = 2;
 	int r = cli_connect(s->c, false);
 
 	if (r)
 		return r;
 	if (viaduct_call_fds(s->c->conn, "capture.start", request_of(s, args), ret_result, s->fds,
-			     2, &n, &err))
+			     &n, &err))
 		return cli_error(s->c, &err);
 	if (n != 2)
 		return cli_fail(s->c, CTL_E_INTERNAL, NULL,

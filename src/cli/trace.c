@@ -231,7 +231,7 @@ static int end_kernel(struct follow *f, struct ktrace *k)
 static int trace_kernel(struct follow *f, const struct command *cmd)
 {
 	struct viaduct_error err;
-	struct ktrace *k;
+	struct ktrace *k = NULL;
 	int r = start_kernel(f, &k);
 
 	if (r)

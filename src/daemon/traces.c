@@ -377,12 +377,16 @@ int traces_start(struct vbridge *vb, const struct traces_request *req, struct tr
 		 struct ctl_error *err)
 {
 	struct traces_watch *w = calloc(1, sizeof(*w));
-	int r = w ? check_room(vb, err) : no_memory(vb, err);
+	int r;
 
-	if (!r) {
-		w->req = *req;
-		r = start(vb, w, err);
+	if (!w) {
+		expression_free(req->filter);
+		return no_memory(vb, err);
 	}
+	w->req = *req;
+	r = check_room(vb, err);
+	if (!r)
+		r = start(vb, w, err);
 	if (r) {
 		expression_free(req->filter);
 		free(w);

@@ -416,16 +416,16 @@ int viaduct_rows(struct viaduct *v, const char *cmd, json_t *args, json_t **ret_
 }
 
 int viaduct_call_fds(struct viaduct *v, const char *cmd, json_t *args, json_t **ret_result,
-		     int *ret_fds, unsigned int n, unsigned int *ret_n, struct viaduct_error *err)
+		     int *ret_fds, unsigned int *n, struct viaduct_error *err)
 {
 	int r;
 
 	close_fds(v);
 	r = viaduct_call(v, cmd, args, NULL, NULL, ret_result, err);
-	*ret_n = r ? 0 : min_of(n, v->n_fds);
-	for (unsigned int i = 0; i < *ret_n; i++)
+	*n = r ? 0 : min_of(*n, v->n_fds);
+	for (unsigned int i = 0; i < *n; i++)
 		ret_fds[i] = v->fds[i];
-	for (unsigned int i = *ret_n; i < v->n_fds; i++)
+	for (unsigned int i = *n; i < v->n_fds; i++)
 		close(v->fds[i]);
 	v->n_fds = 0;
 	return r;
