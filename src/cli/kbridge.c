@@ -8,10 +8,10 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/compiler.h"
 #include "base/mac.h"
+#include "cli/nldump.h"
 
 /* Two passes over one dump would race: everything is kept, then sorted out. */
 struct dump {
@@ -124,41 +124,25 @@ static int take_link(const struct nlmsghdr *h, void *ctx)
 	return MNL_CB_OK;
 }
 
-static void dump_links(struct mnl_socket *nl, struct dump *d)
+static void dump_links(struct dump *d)
 {
-	char buf[32768];
+	char buf[256];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 	struct ifinfomsg *ifi;
-	uint32_t seq = (uint32_t)time(NULL);
-	ssize_t n;
-	int r = MNL_CB_OK;
 
 	h->nlmsg_type = RTM_GETLINK;
-	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	h->nlmsg_seq = seq;
 	ifi = mnl_nlmsg_put_extra_header(h, sizeof(*ifi));
 	ifi->ifi_family = AF_UNSPEC;
-	if (mnl_socket_sendto(nl, h, h->nlmsg_len) < 0)
-		return;
-	while (r > MNL_CB_STOP) {
-		n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
-		if (n <= 0)
-			return;
-		r = mnl_cb_run(buf, (size_t)n, seq, mnl_socket_get_portid(nl), take_link, d);
-	}
+	nldump(h, take_link, d);
 }
 
 json_t *kbridge_rows(void)
 {
 	struct dump d = {.bridges = json_array(), .members = json_array()};
-	struct mnl_socket *nl = mnl_socket_open(NETLINK_ROUTE);
 	json_t *row, *m;
 	size_t i, j;
 
-	if (nl && mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) == 0)
-		dump_links(nl, &d);
-	if (nl)
-		mnl_socket_close(nl);
+	dump_links(&d);
 	json_array_foreach(d.members, i, m) json_array_foreach(
 		d.bridges, j, row) if (json_integer_value(json_object_get(row, "ifindex")) ==
 				       json_integer_value(json_object_get(m, "master")))

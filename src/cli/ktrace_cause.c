@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "cli/ktrace_cause.h"
 
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <time.h>
 
 #include "base/compiler.h"
+#include "base/text.h"
 #include "cli/fmt.h"
 #include "cli/netfilter.h"
 
@@ -40,16 +40,6 @@ struct ktrace_cause *ktrace_cause_free(struct ktrace_cause *kc)
 		netfilter_deinit(&kc->nf);
 	free(kc);
 	return NULL;
-}
-
-static _printf_(3, 4) void add(char *buf, size_t size, const char *fmt, ...)
-{
-	const size_t n = strlen(buf);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(buf + n, size - n, fmt, ap);
-	va_end(ap);
 }
 
 /* Which family's rules br_netfilter shows the frame to; NETFILTER_BRIDGE: none. */
@@ -101,12 +91,12 @@ static void handed_text(const struct netfilter *nf, enum netfilter_family family
 
 	if (!*sysctl)
 		return;
-	add(buf, size, "br_netfilter hands bridged %s to %s (", netfilter_frames(family),
-	    tool ? tool + 1 : "netfilter");
+	text_add(buf, size, "br_netfilter hands bridged %s to %s (", netfilter_frames(family),
+		 tool ? tool + 1 : "netfilter");
 	if (nf->handed[family].by_sysctl)
-		add(buf, size, "%s = 1), ", sysctl);
+		text_add(buf, size, "%s = 1), ", sysctl);
 	else
-		add(buf, size, "a setting of bridge %s), ", bridge);
+		text_add(buf, size, "a setting of bridge %s), ", bridge);
 }
 
 static void add_cures(const struct netfilter *nf, const struct netfilter_drop *d,
@@ -147,13 +137,13 @@ void ktrace_cause_name(const struct netfilter *nf, const char *bridge, json_t *j
 
 	handed_text(nf, family, bridge, text, sizeof(text));
 	if (n == 0)
-		add(text, sizeof(text), "which rule did it cannot be told%s%s",
-		    nf->unread[0] ? ": " : "", nf->unread);
+		text_add(text, sizeof(text), "which rule did it cannot be told%s%s",
+			 nf->unread[0] ? ": " : "", nf->unread);
 	else if (n > 1)
-		add(text, sizeof(text), "where one of these drops it: ");
+		text_add(text, sizeof(text), "where one of these drops it: ");
 	for (size_t i = 0; i < n; i++) {
-		add(text, sizeof(text), "%s%s", i > 0 ? "; " : "",
-		    netfilter_text(places[i], place, sizeof(place)));
+		text_add(text, sizeof(text), "%s%s", i > 0 ? "; " : "",
+			 netfilter_text(places[i], place, sizeof(place)));
 		add_cures(nf, places[i], bridge, cures);
 	}
 	json_object_set_new(end, "text", json_string(text));

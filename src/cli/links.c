@@ -8,15 +8,14 @@
 #include <linux/rtnetlink.h>
 #include <stdbool.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/compiler.h"
+#include "cli/nldump.h"
 
 /* Not in Debian 12's headers: kernel 6.3 and 6.7. */
 #define LINK_GRO_IPV4_MAX_SIZE 64
 #define BRIDGE_FDB_N_LEARNED   48
 #define BRIDGE_FDB_MAX_LEARNED 49
-#define SIZE_OF_BUFFERS        65536
 
 static void set_int(json_t *o, const char *key, json_int_t n)
 {
@@ -225,30 +224,15 @@ static int take_bridge_link(const struct nlmsghdr *h, void *ctx)
 
 static void dump(unsigned char family, uint32_t mask, mnl_cb_t take, json_t *to)
 {
-	struct mnl_socket *nl = mnl_socket_open(NETLINK_ROUTE);
-	char buf[SIZE_OF_BUFFERS];
+	char buf[256];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
-	uint32_t seq = (uint32_t)time(NULL);
 	struct ifinfomsg *ifi;
-	int r = MNL_CB_OK;
-	ssize_t n = 1;
 
 	h->nlmsg_type = RTM_GETLINK;
-	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	h->nlmsg_seq = seq;
 	ifi = mnl_nlmsg_put_extra_header(h, sizeof(*ifi));
 	ifi->ifi_family = family;
 	mnl_attr_put_u32(h, IFLA_EXT_MASK, mask);
-	if (!nl || mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    mnl_socket_sendto(nl, h, h->nlmsg_len) < 0)
-		r = MNL_CB_STOP;
-	while (r > MNL_CB_STOP && n > 0) {
-		n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
-		if (n > 0)
-			r = mnl_cb_run(buf, (size_t)n, seq, mnl_socket_get_portid(nl), take, to);
-	}
-	if (nl)
-		mnl_socket_close(nl);
+	nldump(h, take, to);
 }
 
 json_t *links_look(void)

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/compiler.h"
+#include "cli/nldump.h"
 
 /* Kernel 6.6; Debian 12's headers lack them. */
 #define TCX_INGRESS 46
@@ -148,32 +149,17 @@ static int take_filter(const struct nlmsghdr *h, void *ctx)
 
 static void add_filters(json_t *rows, int ifindex, bool egress)
 {
-	struct mnl_socket *nl = mnl_socket_open(NETLINK_ROUTE);
 	struct filters to = {rows, egress};
-	char buf[32768];
+	char buf[256];
 	struct nlmsghdr *h = mnl_nlmsg_put_header(buf);
 	struct tcmsg *tc;
-	int r = MNL_CB_OK;
-	ssize_t n = 1;
 
 	h->nlmsg_type = RTM_GETTFILTER;
-	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-	h->nlmsg_seq = 1;
 	tc = mnl_nlmsg_put_extra_header(h, sizeof(*tc));
 	tc->tcm_family = AF_UNSPEC;
 	tc->tcm_ifindex = ifindex;
 	tc->tcm_parent = TC_H_MAKE(TC_H_CLSACT, egress ? TC_H_MIN_EGRESS : TC_H_MIN_INGRESS);
-	if (!nl || mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0 ||
-	    mnl_socket_sendto(nl, h, h->nlmsg_len) < 0)
-		r = MNL_CB_STOP;
-	while (r > MNL_CB_STOP && n > 0) {
-		n = mnl_socket_recvfrom(nl, buf, sizeof(buf));
-		if (n > 0)
-			r = mnl_cb_run(buf, (size_t)n, 1, mnl_socket_get_portid(nl), take_filter,
-				       &to);
-	}
-	if (nl)
-		mnl_socket_close(nl);
+	nldump(h, take_filter, &to);
 }
 
 json_t *programs_tc(int ifindex)

@@ -2,12 +2,12 @@
 #include "ktrace/report.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/compiler.h"
+#include "base/text.h"
 #include "base/mac.h"
 #include "ktrace/devices.h"
 #include "ktrace/journey.h"
@@ -20,17 +20,6 @@
 
 /* The daemon's helper devices: what is sent there goes to a netmap program. */
 #define TRUNK_PREFIX "vdt-"
-
-/* Appends; what does not fit is cut. */
-static _printf_(3, 4) void add(char *buf, size_t size, const char *fmt, ...)
-{
-	const size_t n = strlen(buf);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(buf + n, size - n, fmt, ap);
-	va_end(ap);
-}
 
 static const char *device_name(const struct report *r, const struct journey_step *s, char *buf,
 			       size_t size)
@@ -82,11 +71,11 @@ static void name_drop(const struct report *r, const struct journey *j, const str
 /* "NETFILTER_DROP in nf_hook_slow: a rule …" */
 static void drop_text(const struct drop *d, char *buf, size_t size)
 {
-	add(buf, size, "%s in %s",
-	    strcmp(d->reason, "NOT_SPECIFIED") ? d->reason : "no reason given",
-	    d->function[0] ? d->function : d->location);
+	text_add(buf, size, "%s in %s",
+		 strcmp(d->reason, "NOT_SPECIFIED") ? d->reason : "no reason given",
+		 d->function[0] ? d->function : d->location);
 	if (d->why[0])
-		add(buf, size, ": %s", d->why);
+		text_add(buf, size, ": %s", d->why);
 }
 
 /* ---- the frame ---- */
@@ -133,21 +122,21 @@ static bool is_in_passing(const struct journey *j, size_t i)
 static void receive_text(const struct journey_step *s, const char *name, char *text, size_t size)
 {
 	if (s->what == KTRACE_START)
-		add(text, size, "sent by the host on %s", name);
+		text_add(text, size, "sent by the host on %s", name);
 	else if (s->role == KTRACE_BRIDGE)
-		add(text, size, "up to the host, on %s", name);
+		text_add(text, size, "up to the host, on %s", name);
 	else
-		add(text, size, "received on %s", name);
+		text_add(text, size, "received on %s", name);
 }
 
 static void transmit_text(const struct journey_step *s, const char *name, char *text, size_t size)
 {
 	if (s->what == KTRACE_QUEUE)
-		add(text, size, "to the queue of %s", name);
+		text_add(text, size, "to the queue of %s", name);
 	else if (s->role == KTRACE_FOREIGN)
-		add(text, size, "taken out in front of the bridge, to %s", name);
+		text_add(text, size, "taken out in front of the bridge, to %s", name);
 	else
-		add(text, size, "sent on %s", name);
+		text_add(text, size, "sent on %s", name);
 }
 
 static const char *step_name(const struct journey_step *s)
@@ -168,7 +157,7 @@ static void drop_step(const struct report *r, const struct journey *j, const str
 	name_drop(r, j, s, &d);
 	if (why_is_bpdu(d.function)) {
 		json_object_set_new(o, "step", json_string("stp"));
-		add(text, size, "read by the kernel's spanning tree");
+		text_add(text, size, "read by the kernel's spanning tree");
 		return;
 	}
 	json_object_set_new(o, "reason", json_string(d.reason));
@@ -223,9 +212,9 @@ static void after(const struct journey *j, const struct journey_step *s, char *t
 	const double us = (double)(s->time_ns - j->start_ns) / 1e3;
 
 	if (us < 1000)
-		add(text, size, ", %.*f us after it came in", us < 10 ? 1 : 0, us);
+		text_add(text, size, ", %.*f us after it came in", us < 10 ? 1 : 0, us);
 	else
-		add(text, size, ", %.1f ms after it came in", us / 1e3);
+		text_add(text, size, ", %.1f ms after it came in", us / 1e3);
 }
 
 static void dropped_json(const struct report *r, const struct journey *j,
@@ -256,17 +245,17 @@ static json_t *sent_json(const struct report *r, const struct journey *j, char *
 		if (s->what == KTRACE_QUEUE && (!j->consumed || is_in_passing(j, i)))
 			continue;
 		device_name(r, s, name, sizeof(name));
-		add(text, size, "%s%s", last ? ", " : "sent on ", name);
+		text_add(text, size, "%s%s", last ? ", " : "sent on ", name);
 		json_array_append_new(names, json_string(name));
 		last = s;
 	}
 	if (j->up)
-		add(text, size, "%s", " and up to the host");
+		text_add(text, size, "%s", " and up to the host");
 	if (last)
 		after(j, last, text, size);
 	e = json_pack("{s:s, s:o}", "what", "sent", "ifnames", names);
 	if (drop && drop->role != KTRACE_BRIDGE) {
-		add(text, size, "%s", "; a copy was dropped: ");
+		text_add(text, size, "%s", "; a copy was dropped: ");
 		dropped_json(r, j, drop, e, text, size);
 	}
 	return e;
@@ -279,16 +268,16 @@ static json_t *drop_end(const struct report *r, const struct journey *j, char *t
 	char function[64], rest[64];
 
 	if (!s) /* its step was one too many */
-		add(text, size, "dropped in the kernel");
+		text_add(text, size, "dropped in the kernel");
 	if (!e || !s)
 		return e;
 	symbols_find(r->symbols, s->location, function, sizeof(function), rest, sizeof(rest));
 	if (why_is_bpdu(function)) {
 		json_object_set_new(e, "what", json_string("consumed"));
-		add(text, size, "a BPDU, read by the kernel's spanning tree");
+		text_add(text, size, "a BPDU, read by the kernel's spanning tree");
 		return e;
 	}
-	add(text, size, j->up ? "dropped by the host: " : "dropped in the kernel: ");
+	text_add(text, size, j->up ? "dropped by the host: " : "dropped in the kernel: ");
 	dropped_json(r, j, s, e, text, size);
 	return e;
 }
@@ -303,10 +292,11 @@ static json_t *redirected_end(const struct report *r, const struct journey *j, c
 	device_name(r, s, name, sizeof(name));
 	ours = strncmp(name, TRUNK_PREFIX, strlen(TRUNK_PREFIX)) == 0;
 	if (ours)
-		add(text, size, "taken out for a netmap program, by viaductd (%s)", name);
+		text_add(text, size, "taken out for a netmap program, by viaductd (%s)", name);
 	else
-		add(text, size,
-		    "redirected to %s in front of the bridge, by a tc filter or program", name);
+		text_add(text, size,
+			 "redirected to %s in front of the bridge, by a tc filter or program",
+			 name);
 	return json_pack("{s:s, s:[s]}", "what", ours ? "with-program" : "sent", "ifnames", name);
 }
 
@@ -327,20 +317,21 @@ static json_t *end_json(const struct report *r, const struct journey *j)
 		break;
 	case JOURNEY_DELIVERED:
 		e = json_pack("{s:s, s:[s]}", "what", "delivered", "ifnames", r->bridge);
-		add(text, sizeof(text), "up to the host, on %s", r->bridge);
+		text_add(text, sizeof(text), "up to the host, on %s", r->bridge);
 		break;
 	case JOURNEY_CONSUMED:
 		e = json_pack("{s:s, s:[]}", "what", "consumed", "ifnames");
-		add(text, sizeof(text), "the kernel took it for itself");
+		text_add(text, sizeof(text), "the kernel took it for itself");
 		break;
 	case JOURNEY_QUEUED:
 		e = json_pack("{s:s, s:[]}", "what", "lost-sight", "ifnames");
-		add(text, sizeof(text), "it still waits in a queue");
+		text_add(text, sizeof(text), "it still waits in a queue");
 		break;
 	case JOURNEY_LOST_SIGHT:
 		e = json_pack("{s:s, s:[]}", "what", "lost-sight", "ifnames");
-		add(text, sizeof(text),
-		    "nothing more was seen of it: something holds it, or took it and does not say");
+		text_add(text, sizeof(text),
+			 "nothing more was seen of it: something holds it, or took it and does not "
+			 "say");
 		break;
 	}
 	json_object_set_new(e, "text", json_string(text));
